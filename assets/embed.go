@@ -1,0 +1,21 @@
+// Package assets holds what is built into the program.
+package assets
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed demo
+var files embed.FS
+
+// Demo returns the folder of the built-in model: a tiny trained Falcon-Mamba
+// in the Hugging Face layout (config.json, model.safetensors, tokenizer.json
+// and their companions at the root of the returned file system).
+func Demo() fs.FS {
+	sub, err := fs.Sub(files, "demo")
+	if err != nil { // only for a malformed constant path
+		panic(err)
+	}
+	return sub
+}
