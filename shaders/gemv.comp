@@ -1,0 +1,79 @@
+#version 460
+// y[t][row] = sum over k of W[row][k] x[t][k], for few tokens t: decode, the head, short prefill.
+//
+// One workgroup takes ROWS rows and TOKS tokens; its lanes run along k. With NORM the input is the residual h and the
+// RMS norm is applied on the way: x[k] = gain[k] h[k] rsqrt(mean(h^2) + eps); the root is taken out of the sum, so the
+// norm costs no pass of its own.
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint LOCAL = 32u;
+layout(constant_id = 1) const uint MULTI = 1u;
+layout(constant_id = 2) const uint ROWS = 4u;
+layout(constant_id = 3) const uint TOKS = 1u;
+layout(constant_id = 4) const uint UNITS = 1u;    // 16-byte units of one row
+layout(constant_id = 5) const uint NORM = 0u;
+layout(constant_id = 6) const uint EPILOGUE = 0u; // 0: store, 1: add to y, 2: softplus(y + bias)
+
+#include "weights.glsl"
+#include "math.glsl"
+
+layout(set = 0, binding = 2, std430) readonly restrict buffer X { vec4 x[]; };
+layout(set = 0, binding = 3, std430) readonly restrict buffer Gain { vec4 gain[]; };
+layout(set = 0, binding = 4, std430) readonly restrict buffer Bias { float bias[]; };
+layout(set = 0, binding = 5, std430) restrict buffer Y { float y[]; };
+
+layout(push_constant) uniform Push {
+    uint rows;     // of this slab
+    uint row0;     // first row of the slab in the matrix
+    uint tokens;
+    uint token0;   // first token in x
+    uint x_stride; // of a token in x, in vec4
+    uint y_stride; // of a token in y, in floats
+    float columns; // of the matrix before padding, for the mean
+    float eps;
+} p;
+
+float squares[TOKS];
+uint tokens_at;
+
+vec4 activation(const uint t, const uint i) {
+    const uint token = min(tokens_at + t, p.tokens - 1u);
+    vec4 v = x[(p.token0 + token) * p.x_stride + i];
+    if (NORM != 0u) {
+        squares[t] += dot(v, v);
+        v *= gain[i];
+    }
+    return v;
+}
+
+#define TEAM_VALUES (ROWS * TOKS + TOKS)
+#include "team.glsl"
+#include "rowdot.glsl"
+
+void main() {
+    const uint first = gl_WorkGroupID.x * ROWS;
+    tokens_at = gl_WorkGroupID.y * TOKS;
+    [[unroll]] for (uint t = 0u; t < TOKS; t++) squares[t] = 0.0;
+
+    rowdot(first, p.rows);
+    [[unroll]] for (uint t = 0u; t < TOKS; t++) sums[ROWS * TOKS + t] = squares[t];
+    team_sum();
+
+    [[unroll]] for (uint t = 0u; t < TOKS; t++) {
+        const uint token = tokens_at + t;
+        const float root = NORM != 0u ? inversesqrt(sums[ROWS * TOKS + t] / p.columns + p.eps) : 1.0;
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+            const uint row = first + r;
+            if (gl_LocalInvocationIndex == (t * ROWS + r) % LOCAL && row < p.rows && token < p.tokens) {
+                const uint at = token * p.y_stride + p.row0 + row;
+                float v = sums[r * TOKS + t] * root;
+                if (EPILOGUE == 1u) v += y[at];
+                if (EPILOGUE == 2u) v = softplus(v + bias[p.row0 + row]);
+                y[at] = v;
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+#version 460
+// One token through RMS norm, in_proj, causal convolution and SiLU: the first of decode's four dispatches a layer.
+//
+//   u = gain * h * rsqrt(mean(h^2) + eps);   a, z = split(in_proj u)
+//   conv_x[d] = silu(conv_b[d] + sum over j of conv_w[d][j] * column j);   gate[d] = silu(z[d])
+// The CONV-1 carried columns of a channel move up by one. They belong to the row's own lane: no other reads them.
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint LOCAL = 32u;
+layout(constant_id = 1) const uint MULTI = 1u;
+layout(constant_id = 2) const uint ROWS = 4u;
+layout(constant_id = 3) const uint UNITS = 1u;
+layout(constant_id = 4) const uint CONV = 4u; // width of the convolution
+const uint TOKS = 1u;
+
+#include "weights.glsl"
+#include "math.glsl"
+
+layout(set = 0, binding = 2, std430) readonly restrict buffer H { vec4 h[]; };
+layout(set = 0, binding = 3, std430) readonly restrict buffer Gain { vec4 gain[]; };
+layout(set = 0, binding = 4, std430) readonly restrict buffer ConvW { float conv_w[]; }; // [inner][CONV]
+layout(set = 0, binding = 5, std430) readonly restrict buffer ConvB { float conv_b[]; };
+layout(set = 0, binding = 6, std430) restrict buffer Columns { float columns[]; };       // [inner][CONV-1], oldest first
+layout(set = 0, binding = 7, std430) writeonly restrict buffer ConvX { float conv_x[]; };
+layout(set = 0, binding = 8, std430) writeonly restrict buffer Gate { float gate[]; };
+
+layout(push_constant) uniform Push {
+    uint rows;  // of this slab
+    uint row0;  // first row of the slab in in_proj
+    uint inner;
+    float hidden;
+    float eps;
+} p;
+
+float squares;
+
+vec4 activation(const uint t, const uint i) {
+    const vec4 v = h[i];
+    squares += dot(v, v);
+    return v * gain[i];
+}
+
+#define TEAM_VALUES (ROWS + 1u)
+#include "team.glsl"
+#include "rowdot.glsl"
+
+void main() {
+    const uint first = gl_WorkGroupID.x * ROWS;
+    squares = 0.0;
+    rowdot(first, p.rows);
+    sums[ROWS] = squares;
+    team_sum();
+    const float root = inversesqrt(sums[ROWS] / p.hidden + p.eps);
+
+    // One lane a row, so that the epilogues of a team run side by side.
+    float mine = sums[0];
+    [[unroll]] for (uint r = 1u; r < ROWS; r++)
+        if (gl_LocalInvocationIndex == r) mine = sums[r];
+    const uint local = first + gl_LocalInvocationIndex;
+    if (gl_LocalInvocationIndex >= ROWS || local >= p.rows) return;
+    const uint row = p.row0 + local;
+    const float v = mine * root;
+    if (row >= p.inner) {
+        gate[row - p.inner] = silu(v);
+        return;
+    }
+    float sum = fma(conv_w[row * CONV + CONV - 1u], v, conv_b[row]);
+    const uint at = row * (CONV - 1u);
+    [[unroll]] for (uint j = 0u; j + 1u < CONV; j++) {
+        const float column = columns[at + j];
+        sum = fma(conv_w[row * CONV + j], column, sum);
+        if (j > 0u) columns[at + j - 1u] = column;
+    }
+    if (CONV > 1u) columns[at + CONV - 2u] = v;
+    conv_x[row] = silu(sum);
+}

@@ -1,0 +1,89 @@
+#version 460
+// The selective scan over a chunk, with D and the gate; the state is carried in and out.
+//
+//   S[d][n] = exp(delta[t][d] A[d][n]) S[d][n] + delta[t][d] B[t][n] x[t][d]
+//   y[t][d] = (sum over n of S[d][n] C[t][n] + D[d] x[t][d]) * silu(z[t][d])
+// LANES (1, 2 or 4) lanes share a channel's states; time runs in a loop. y takes x's place: a lane reads x[t][d] before
+// it writes y[t][d], and nobody else does either. B and C of SPAN steps at a time are shared by the workgroup.
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint LOCAL = 64u;
+layout(constant_id = 1) const uint MULTI = 1u;
+layout(constant_id = 2) const uint STATE = 16u;
+layout(constant_id = 3) const uint LANES = 4u;
+layout(constant_id = 4) const uint SPAN = 8u;
+const uint PART = STATE / LANES;
+
+#include "math.glsl"
+
+layout(set = 0, binding = 0, std430) readonly restrict buffer Delta { float delta[]; }; // [tokens][inner]
+layout(set = 0, binding = 1, std430) readonly restrict buffer A2 { float a2[]; };       // [inner][STATE], A log2(e)
+layout(set = 0, binding = 2, std430) readonly restrict buffer DBC { float dbc[]; };     // [tokens][dt | B | C | padding]
+layout(set = 0, binding = 3, std430) readonly restrict buffer D { float d_skip[]; };
+layout(set = 0, binding = 4, std430) readonly restrict buffer Z { float z[]; };         // [tokens][a | z | padding]
+layout(set = 0, binding = 5, std430) restrict buffer S { float state[]; };              // [inner][STATE]
+layout(set = 0, binding = 6, std430) restrict buffer XY { float xy[]; };                // x in, y out, [tokens][inner]
+
+layout(push_constant) uniform Push {
+    uint inner;
+    uint tokens;
+    uint rank;
+    uint dbc_stride;
+    uint z_stride; // z stands `inner` floats after the start of its row
+    uint x_stride; // of x, y and delta
+} p;
+
+shared float bc[SPAN * 2u * STATE];
+
+void main() {
+    const uint d = gl_GlobalInvocationID.x / LANES;
+    const uint part = gl_GlobalInvocationID.x % LANES;
+    const bool live = d < p.inner;
+    const uint at = d * STATE + part * PART;
+
+    float a[PART], s[PART];
+    float skip = 0.0;
+    if (live) {
+        skip = d_skip[d];
+        [[unroll]] for (uint n = 0u; n < PART; n++) {
+            a[n] = a2[at + n];
+            s[n] = state[at + n];
+        }
+    }
+    for (uint from = 0u; from < p.tokens; from += SPAN) {
+        const uint steps = min(SPAN, p.tokens - from);
+        if (MULTI != 0u) barrier();
+        else subgroupBarrier();
+        for (uint i = gl_LocalInvocationIndex; i < steps * 2u * STATE; i += LOCAL)
+            bc[i] = dbc[(from + i / (2u * STATE)) * p.dbc_stride + p.rank + i % (2u * STATE)];
+        if (MULTI != 0u) barrier();
+        else {
+            subgroupMemoryBarrierShared();
+            subgroupBarrier();
+        }
+        for (uint i = 0u; i < steps; i++) {
+            const uint t = from + i;
+            float dt = 0.0, xt = 0.0;
+            if (live) {
+                dt = delta[t * p.x_stride + d];
+                xt = xy[t * p.x_stride + d];
+            }
+            const float dx = dt * xt;
+            const uint b_at = i * 2u * STATE + part * PART;
+            float sum = 0.0;
+            [[unroll]] for (uint n = 0u; n < PART; n++) {
+                s[n] = fma(exp2(dt * a[n]), s[n], dx * bc[b_at + n]);
+                sum = fma(s[n], bc[b_at + STATE + n], sum);
+            }
+            if (LANES > 1u) sum += subgroupShuffleXor(sum, 1u);
+            if (LANES > 2u) sum += subgroupShuffleXor(sum, 2u);
+            if (live && part == 0u)
+                xy[t * p.x_stride + d] = fma(skip, xt, sum) * silu(z[t * p.z_stride + p.inner + d]);
+        }
+    }
+    if (live)
+        [[unroll]] for (uint n = 0u; n < PART; n++) state[at + n] = s[n];
+}

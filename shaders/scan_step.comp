@@ -1,0 +1,97 @@
+#version 460
+// One token through the dt/B/C norms, dt_proj, softplus, the selective scan, D and the gate: the third of decode's
+// four dispatches a layer.
+//
+//   delta[d] = softplus(dt_b[d] + dt_proj[d] . dt);   S[d][n] = exp(delta[d] A[d][n]) S[d][n] + delta[d] B[n] x[d]
+//   y[d] = (sum over n of S[d][n] C[n] + D[d] x[d]) * gate[d]
+// a2 is A times log2(e), so that exp becomes exp2. One workgroup takes CHANNELS channels.
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint LOCAL = 32u;
+layout(constant_id = 1) const uint MULTI = 1u;
+layout(constant_id = 2) const uint ROWS = 4u;      // rows of dt_proj taken at a time
+layout(constant_id = 3) const uint UNITS = 1u;
+layout(constant_id = 4) const uint CHANNELS = 32u; // a multiple of ROWS
+layout(constant_id = 5) const uint STATE = 16u;
+layout(constant_id = 6) const uint RANK = 256u;
+layout(constant_id = 7) const uint NORM = 1u;      // Falcon's weightless norms of dt, B and C
+const uint TOKS = 1u;
+
+#include "weights.glsl"
+#include "math.glsl"
+
+layout(set = 0, binding = 2, std430) readonly restrict buffer DBC { vec4 dbc4[]; };     // dt | B | C
+layout(set = 0, binding = 3, std430) readonly restrict buffer DtB { float dt_b[]; };
+layout(set = 0, binding = 4, std430) readonly restrict buffer A2 { float a2[]; };       // [inner][STATE]
+layout(set = 0, binding = 5, std430) readonly restrict buffer D { float d_skip[]; };
+layout(set = 0, binding = 6, std430) readonly restrict buffer ConvX { float conv_x[]; };
+layout(set = 0, binding = 7, std430) readonly restrict buffer Gate { float gate[]; };
+layout(set = 0, binding = 8, std430) restrict buffer S { float state[]; };              // [inner][STATE]
+layout(set = 0, binding = 9, std430) writeonly restrict buffer Y { float y[]; };
+
+layout(push_constant) uniform Push {
+    uint rows;     // channels of this slab of dt_proj
+    uint channel0; // first channel of the slab
+    float eps;
+} p;
+
+float dbc(const uint i) { return dbc4[i >> 2][i & 3u]; }
+vec4 activation(const uint t, const uint i) { return dbc4[i]; }
+
+#define TEAM_VALUES (ROWS > 3u ? ROWS : 3u)
+#include "team.glsl"
+#include "rowdot.glsl"
+
+shared float b_now[STATE];
+shared float c_now[STATE];
+shared float delta_now[CHANNELS];
+
+void main() {
+    const uint lane = gl_LocalInvocationIndex;
+    float dt_root = 1.0, b_root = 1.0, c_root = 1.0;
+    if (NORM != 0u) {
+        [[unroll]] for (uint i = 0u; i < TEAM_VALUES; i++) sums[i] = 0.0;
+        for (uint i = lane; i < RANK + 2u * STATE; i += LOCAL) {
+            const float v = dbc(i);
+            if (i < RANK) sums[0] += v * v;
+            else if (i < RANK + STATE) sums[1] += v * v;
+            else sums[2] += v * v;
+        }
+        team_sum();
+        dt_root = inversesqrt(sums[0] / float(RANK) + p.eps);
+        b_root = inversesqrt(sums[1] / float(STATE) + p.eps);
+        c_root = inversesqrt(sums[2] / float(STATE) + p.eps);
+    }
+    for (uint n = lane; n < STATE; n += LOCAL) {
+        b_now[n] = dbc(RANK + n) * b_root;
+        c_now[n] = dbc(RANK + STATE + n) * c_root;
+    }
+
+    const uint first = gl_WorkGroupID.x * CHANNELS;
+    for (uint c = 0u; c < CHANNELS; c += ROWS) {
+        rowdot(first + c, p.rows);
+        team_sum();
+        [[unroll]] for (uint r = 0u; r < ROWS; r++)
+            if (lane == r % LOCAL) delta_now[c + r] = sums[r] * dt_root;
+    }
+    team_barrier();
+
+    for (uint c = lane; c < CHANNELS; c += LOCAL) {
+        if (first + c >= p.rows) break;
+        const uint d = p.channel0 + first + c;
+        const float delta = softplus(delta_now[c] + dt_b[d]);
+        const float x = conv_x[d];
+        const float delta_x = delta * x;
+        float sum = 0.0;
+        [[unroll]] for (uint n = 0u; n < STATE; n++) {
+            const uint at = d * STATE + n;
+            const float s = fma(exp2(delta * a2[at]), state[at], delta_x * b_now[n]);
+            state[at] = s;
+            sum = fma(s, c_now[n], sum);
+        }
+        y[d] = fma(d_skip[d], x, sum) * gate[d];
+    }
+}
