@@ -1,0 +1,7 @@
+//go:build !unix
+
+package weights
+
+import "os"
+
+func mapFile(*os.File, int) ([]byte, func() error, error) { return nil, nil, errNoMap }

@@ -1,0 +1,63 @@
+package weights
+
+import "encoding/binary"
+
+// HasNaN reports whether the data hold a NaN or an infinity. For Q8_0 the
+// scales are what can be one. Types other than F32, F16, BF16, Q8_0 and F64
+// hold none.
+func HasNaN(d DType, data []byte) bool {
+	switch d {
+	case F16:
+		return scan(data, 0x7c00, 0x0400, 16)
+	case BF16:
+		return scan(data, 0x7f80, 0x0080, 16)
+	case F32:
+		return scan(data, 0x7f800000, 0x00800000, 32)
+	case F64:
+		return scan(data, 0x7ff0000000000000, 0x0010000000000000, 64)
+	case Q8_0:
+		for len(data) >= 34 {
+			if binary.LittleEndian.Uint16(data)&0x7c00 == 0x7c00 {
+				return true
+			}
+			data = data[34:]
+		}
+	}
+	return false
+}
+
+// scan looks at all lanes of a 64-bit word at once. A lane's exponent is all
+// ones exactly when adding the exponent's lowest bit to it carries into the
+// sign's place, which the mask has cleared.
+func scan(data []byte, exponent, lowest uint64, lane int) bool {
+	var mask, one, sign uint64
+	for s := 0; s < 64; s += lane {
+		mask |= exponent << s
+		one |= lowest << s
+		sign |= 1 << (s + lane - 1)
+	}
+	for len(data) >= 64 {
+		b := data[:64]
+		found := (binary.LittleEndian.Uint64(b[0:8]) & mask) + one
+		found |= (binary.LittleEndian.Uint64(b[8:16]) & mask) + one
+		found |= (binary.LittleEndian.Uint64(b[16:24]) & mask) + one
+		found |= (binary.LittleEndian.Uint64(b[24:32]) & mask) + one
+		found |= (binary.LittleEndian.Uint64(b[32:40]) & mask) + one
+		found |= (binary.LittleEndian.Uint64(b[40:48]) & mask) + one
+		found |= (binary.LittleEndian.Uint64(b[48:56]) & mask) + one
+		found |= (binary.LittleEndian.Uint64(b[56:64]) & mask) + one
+		if found&sign != 0 {
+			return true
+		}
+		data = data[64:]
+	}
+	for len(data) > 0 {
+		var word [8]byte
+		n := copy(word[:], data)
+		if ((binary.LittleEndian.Uint64(word[:])&mask)+one)&sign != 0 {
+			return true
+		}
+		data = data[n:]
+	}
+	return false
+}
