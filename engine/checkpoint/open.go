@@ -36,7 +36,46 @@ func OpenFS(fsys fs.FS, name string) (*Checkpoint, error) {
 }
 
 func open(folder weights.Folder, name string) (*Checkpoint, error) {
+	if name == "" && !folder.Has("config.json") {
+		var err error
+		if name, err = onlyGGUF(folder); err != nil {
+			return nil, err
+		}
+	}
+	if name == "" {
+		return openHF(folder, "")
+	}
+	magic, err := folder.Head(name, 4)
+	switch {
+	case err != nil:
+		return nil, err
+	case string(magic) == "GGUF":
+		return openGGUF(folder, name)
+	case isTorch(name):
+		return nil, torchError(folder.File(name))
+	case name == "config.json" || strings.HasSuffix(name, ".safetensors.index.json"):
+		return openHF(folder, "")
+	}
 	return openHF(folder, name)
+}
+
+// onlyGGUF returns the one GGUF file of a folder, "" where there is none.
+func onlyGGUF(folder weights.Folder) (string, error) {
+	names, err := folder.Names()
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, n := range names {
+		if strings.EqualFold(filepath.Ext(n), ".gguf") {
+			found = append(found, n)
+		}
+	}
+	if len(found) > 1 {
+		return "", &weights.FileError{Kind: weights.ErrBadModel, File: folder.Path(),
+			Problem: "more than one model: " + strings.Join(found, ", "), Way: "name the file to open"}
+	}
+	return strings.Join(found, ""), nil
 }
 
 // openHF opens a folder with config.json; name is a file in it, or "".

@@ -83,6 +83,16 @@ func (d Folder) readAll(f fs.File, name string, size int64) ([]byte, error) {
 	return data, nil
 }
 
+// Head returns the first n bytes of a file, fewer where it is shorter.
+func (d Folder) Head(name string, n int) ([]byte, error) {
+	f, size, err := d.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return d.readAll(f, name, min(size, int64(n)))
+}
+
 // Map returns the contents of a file: mapped where the machine allows it,
 // else read. Mapped bytes must not be written to.
 func (d Folder) Map(name string) (*Mapping, error) {
