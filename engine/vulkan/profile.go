@@ -1,0 +1,114 @@
+package vulkan
+
+// #include "shim.h"
+import "C"
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	vk "github.com/vulkan-go/vulkan"
+)
+
+// KernelTime is the time that the dispatches of one pipeline took on the device, over all runs of a program.
+// Dispatches without a barrier between them may overlap, so the sum can exceed the time that passed.
+type KernelTime struct {
+	Name  string
+	Count int
+	Total time.Duration
+}
+
+// profile times every command of a program by a pair of timestamps.
+type profile struct {
+	d     *Device
+	pool  vk.QueryPool
+	raw   uint64
+	names []string // of each pair
+	mask  uint64   // valid bits
+	ticks []uint64
+	total map[string]*KernelTime
+}
+
+func newProfile(d *Device, r *Recorder) (*profile, error) {
+	p := &profile{d: d, total: map[string]*KernelTime{}}
+	for _, steps := range r.parts {
+		for _, s := range steps {
+			switch s.kind {
+			case stepDispatch:
+				p.names = append(p.names, s.pipeline.name)
+			case stepCopy:
+				p.names = append(p.names, "copy")
+			case stepFill:
+				p.names = append(p.names, "fill")
+			}
+		}
+	}
+	n := max(1, len(p.names))
+	info := vk.QueryPoolCreateInfo{SType: vk.StructureTypeQueryPoolCreateInfo, QueryType: vk.QueryTypeTimestamp, QueryCount: uint32(2 * n)}
+	defer info.Free()
+	var err error
+	p.pool, err = create("create query pool of", r.name, func(h *vk.QueryPool) vk.Result {
+		return vk.CreateQueryPool(d.handle, &info, nil, h)
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.raw = handle(&p.pool)
+	p.ticks = make([]uint64, 2*n)
+	p.mask = 1<<d.info.raw.family_timestamp_bits[d.info.family] - 1
+	return p, nil
+}
+
+// begin resets the queries that a submission uses.
+func (p *profile) begin(o *ops, first int, steps []step) {
+	n := 0
+	for _, s := range steps {
+		if s.kind != stepBarrier {
+			n++
+		}
+	}
+	if n > 0 {
+		o.resetQueries(p.raw, 2*first, 2*n)
+	}
+}
+
+// collect adds the times of the run that has just ended.
+func (p *profile) collect() error {
+	if len(p.names) == 0 {
+		return nil
+	}
+	r := C.kv_query_results(p.d.table, C.uint64_t(p.raw), 0, C.uint32_t(2*len(p.names)), (*C.uint64_t)(&p.ticks[0]))
+	if err := p.d.deviceError(vk.Result(r), "read times of", "profile"); err != nil {
+		return err
+	}
+	for i, name := range p.names {
+		t := p.total[name]
+		if t == nil {
+			t = &KernelTime{Name: name}
+			p.total[name] = t
+		}
+		t.Count++
+		ticks := (p.ticks[2*i+1] - p.ticks[2*i]) & p.mask
+		t.Total += time.Duration(float64(ticks) * p.d.info.Limits.TimestampNanos)
+	}
+	return nil
+}
+
+func (p *profile) free() { vk.DestroyQueryPool(p.d.handle, p.pool, nil) }
+
+// Profile is the time of each kernel over all complete runs so far, the longest first; nil unless the device was
+// opened with DeviceOptions.Profile.
+func (p *Program) Profile() []KernelTime {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.profile == nil {
+		return nil
+	}
+	var times []KernelTime
+	for _, t := range p.profile.total {
+		times = append(times, *t)
+	}
+	slices.SortFunc(times, func(a, b KernelTime) int { return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Name, b.Name)) })
+	return times
+}
