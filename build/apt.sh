@@ -16,9 +16,9 @@ apt_get() {
   return 1
 }
 
-# candidate PACKAGE [RELEASE]: the version apt would install, "" if none.
+# candidate PACKAGE: the version apt would install, "" if none.
 candidate() {
-  LC_ALL=C apt-cache policy ${2:+-t "$2"} "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p' | grep -vx '(none)' || true
+  LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p' | grep -vx '(none)' || true
 }
 
 apt_install_needs() {
@@ -108,9 +108,11 @@ need_backports() {
   return 1
 }
 
+# backports_known: has apt a list of packages from there?
 backports_known() {
-  [ -n "$(apt-get indextargets --format "\$(RELEASE)" 'Created-By: Packages' "Release: $backports" 2>/dev/null)" ] &&
-    apt-cache policy | grep -q "a=$backports\\b"
+  local policy
+  policy=$(LC_ALL=C apt-cache policy)
+  [[ $policy == *"n=$backports,"* ]]
 }
 
 # mirrors prints "URI|keyring" for each mirror to try.

@@ -52,7 +52,8 @@ have_loader() {
       local cache
       cache=$({ ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null) || true
       [[ $cache == *libvulkan.so.1* ]] && return 0
-      for dir in ${LD_LIBRARY_PATH//:/ } /usr/lib /usr/lib64 /usr/local/lib; do
+      local path=${LD_LIBRARY_PATH:-}
+      for dir in ${path//:/ } /usr/lib /usr/lib64 /usr/local/lib; do
         [ -e "$dir/libvulkan.so.1" ] && return 0
       done
       return 1 ;;
