@@ -1,0 +1,189 @@
+package kernel
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"sync"
+
+	"kestrel/engine/vulkan"
+	"kestrel/shaders"
+)
+
+// Set is the kernels of one device. It is safe for concurrent use.
+type Set struct {
+	dev  *vulkan.Device
+	tune Tuning
+
+	mu    sync.Mutex
+	ready map[string]*vulkan.Pipeline // by key
+}
+
+// NewSet makes the kernels of dev with the given tuning.
+func NewSet(dev *vulkan.Device, tune Tuning) *Set {
+	return &Set{dev: dev, tune: tune, ready: map[string]*vulkan.Pipeline{}}
+}
+
+// Device is the device that the kernels run on.
+func (s *Set) Device() *vulkan.Device { return s.dev }
+
+// Record makes a program of what plan encodes. plan runs twice: once to learn which pipelines it needs, so that they
+// are compiled side by side, and once to record; it must encode the same both times.
+func (s *Set) Record(ctx context.Context, name string, plan func(*Encoder)) (*vulkan.Program, error) {
+	dry := &Encoder{set: s}
+	plan(dry)
+	if dry.err != nil {
+		return nil, fmt.Errorf("record %s: %w", name, dry.err)
+	}
+	if err := s.compile(ctx, dry.specs); err != nil {
+		return nil, fmt.Errorf("record %s: %w", name, err)
+	}
+	e := &Encoder{set: s, rec: s.dev.NewRecorder(name)}
+	plan(e)
+	p, err := e.rec.End()
+	if err == nil {
+		err = e.err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("record %s: %w", name, err)
+	}
+	return p, nil
+}
+
+func (s *Set) compile(ctx context.Context, wanted []vulkan.PipelineSpec) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var specs []vulkan.PipelineSpec
+	var keys []string
+	for _, spec := range wanted {
+		key := specKey(spec)
+		if _, ok := s.ready[key]; !ok {
+			s.ready[key] = nil
+			specs, keys = append(specs, spec), append(keys, key)
+		}
+	}
+	pipes, err := s.dev.Pipelines(ctx, specs)
+	for i, key := range keys {
+		if err != nil {
+			delete(s.ready, key)
+		} else {
+			s.ready[key] = pipes[i]
+		}
+	}
+	return err
+}
+
+func specKey(p vulkan.PipelineSpec) string { return fmt.Sprint(p.Name, p.Constants) }
+
+// Encoder encodes kernels into a program. Its methods keep the first error, which Record returns.
+type Encoder struct {
+	set   *Set
+	rec   *vulkan.Recorder // nil while the pipelines are being found out
+	specs []vulkan.PipelineSpec
+	flops float64 // since the last submission boundary
+	err   error
+}
+
+// Tuning is how this encoder cuts work.
+func (e *Encoder) Tuning() Tuning { return e.set.tune }
+
+// submissionFLOP bounds the work of one submission, so that the desktop stays alive, watchdogs stay calm and a stop
+// takes effect soon: about a tenth of a second on slow devices of each kind.
+var submissionFLOP = map[vulkan.DeviceType]float64{
+	vulkan.Discrete: 1e12, vulkan.Integrated: 5e10, vulkan.Virtual: 5e10, vulkan.Software: 4e9, vulkan.Other: 5e10,
+}
+
+// Boundary marks a place where the program may be cut into another submission; it is when enough work has gathered.
+func (e *Encoder) Boundary() {
+	if e.flops >= submissionFLOP[e.set.dev.Info().Type] {
+		e.flops = 0
+		if e.rec != nil {
+			e.rec.Split()
+		}
+	}
+}
+
+// Copy copies src to dst; both have the same size.
+func (e *Encoder) Copy(dst, src vulkan.View) {
+	if e.rec != nil {
+		e.rec.Copy(dst, src)
+	}
+}
+
+// Fill sets every 32-bit word of dst.
+func (e *Encoder) Fill(dst vulkan.View, word uint32) {
+	if e.rec != nil {
+		e.rec.Fill(dst, word)
+	}
+}
+
+func (e *Encoder) fail(err error) {
+	if e.err == nil {
+		e.err = err
+	}
+}
+
+// run encodes one dispatch. push holds uint32, int and float32 values; constants are specialization constants in order.
+func (e *Encoder) run(shader string, constants []uint32, x, y int, push []any, args ...vulkan.Arg) {
+	if e.err != nil {
+		return
+	}
+	spec := vulkan.PipelineSpec{Name: shader, Bindings: len(args), PushBytes: 4 * len(push), Constants: constants}
+	if e.rec == nil {
+		code, err := shaders.SPIRV(shader)
+		if err != nil {
+			e.fail(err)
+			return
+		}
+		spec.SPIRV = code
+		e.specs = append(e.specs, spec)
+		return
+	}
+	e.set.mu.Lock()
+	pipe := e.set.ready[specKey(spec)]
+	e.set.mu.Unlock()
+	if pipe == nil {
+		e.fail(fmt.Errorf("kernel %s %v: the plan changed between its two runs", shader, constants))
+		return
+	}
+	e.rec.Dispatch(pipe, x, y, 1, pack(push), args...)
+}
+
+func pack(values []any) []byte {
+	out := make([]byte, 0, 4*len(values))
+	for _, v := range values {
+		var word uint32
+		switch v := v.(type) {
+		case int:
+			word = uint32(v)
+		case uint32:
+			word = v
+		case float32:
+			word = floatBits(v)
+		default:
+			panic(fmt.Sprintf("kernel: push constant of type %T", v))
+		}
+		out = binary.LittleEndian.AppendUint32(out, word)
+	}
+	return out
+}
+
+func floatBits(f float32) uint32 { return math.Float32bits(f) }
+
+func ceil(n, by int) int { return (n + by - 1) / by }
+
+// multi tells a shader whether a team of local lanes may span several subgroups.
+func (e *Encoder) multi(local int) uint32 {
+	if local > e.set.dev.Limits().MinSubgroup {
+		return 1
+	}
+	return 0
+}
+
+func (e *Encoder) align(v vulkan.View, what string) vulkan.View {
+	if a := e.set.dev.Limits().StorageAlign; a > 0 && v.Offset%a != 0 {
+		e.fail(fmt.Errorf("%s: offset %d is not a multiple of the device's %d", what, v.Offset, a))
+	}
+	return v
+}

@@ -1,0 +1,134 @@
+package kernel
+
+import "kestrel/engine/vulkan"
+
+// Conv is the causal convolution of one layer.
+type Conv struct {
+	Width   int
+	W       vulkan.View // [inner][Width]; the last tap meets the current token
+	B       vulkan.View // [inner]
+	Columns vulkan.View // [inner][Width-1], carried from token to token, oldest first
+}
+
+// Scan is the selective scan of one layer.
+type Scan struct {
+	State int         // states a channel
+	Rank  int         // of dt
+	A2    vulkan.View // [inner][State], A times log2(e)
+	D     vulkan.View // [inner]
+	DtB   vulkan.View // [inner]
+	S     vulkan.View // [inner][State], carried
+	Norm  bool        // Falcon's weightless norms of dt, B and C
+	Eps   float32     // of these norms
+}
+
+// InProjStep takes one token through RMS norm, in_proj, convolution and SiLU:
+//
+//	h [Padded(hidden)] -> x [inner] = silu(conv(a)), gate [inner] = silu(z);   a, z = split(in_proj norm(h))
+func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h, x, gate vulkan.View) {
+	name, err := suffix(inProj.DType)
+	if err != nil {
+		e.fail(err)
+		return
+	}
+	e.flops += 2 * float64(inProj.Rows) * float64(inProj.Cols)
+	tune := e.set.tune
+	rows := min(tune.Rows, tune.Local) // the epilogue gives each row a lane
+	for i, s := range inProj.Slabs {
+		outX, outGate := vulkan.Out(x), vulkan.Out(gate)
+		if i > 0 {
+			outX, outGate = vulkan.InOut(x), vulkan.InOut(gate)
+		}
+		e.run("in_proj_step_"+name,
+			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(units(inProj.DType, inProj.Cols)), uint32(conv.Width)},
+			ceil(s.Rows, rows), 1,
+			[]any{s.Rows, s.Row0, inner, float32(inProj.Cols), norm.Eps},
+			vulkan.In(s.Weights), vulkan.In(s.Scales), vulkan.In(h), vulkan.In(norm.Gain),
+			vulkan.In(conv.W), vulkan.In(conv.B), vulkan.InOut(conv.Columns), outX, outGate)
+	}
+}
+
+// ScanStep takes one token through the norms of dt, B and C, dt_proj, softplus, the scan, D and the gate:
+//
+//	dbc [Padded(rank + 2 state)], x [inner], gate [inner] -> y [inner]; S moves on by one token
+//
+// y must be another buffer than x.
+func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) {
+	name, err := suffix(dtProj.DType)
+	if err != nil {
+		e.fail(err)
+		return
+	}
+	e.flops += 2*float64(dtProj.Rows)*float64(dtProj.Cols) + 6*float64(dtProj.Rows)*float64(s.State)
+	tune := e.set.tune
+	rows := min(tune.Rows, tune.ScanChannels)
+	channels := ceil(tune.ScanChannels, rows) * rows
+	for i, slab := range dtProj.Slabs {
+		out := vulkan.Out(y)
+		if i > 0 {
+			out = vulkan.InOut(y)
+		}
+		e.run("scan_step_"+name,
+			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(units(dtProj.DType, dtProj.Cols)),
+				uint32(channels), uint32(s.State), uint32(s.Rank), flag(s.Norm)},
+			ceil(slab.Rows, channels), 1,
+			[]any{slab.Rows, slab.Row0, s.Eps},
+			vulkan.In(slab.Weights), vulkan.In(slab.Scales), vulkan.In(dbc), vulkan.In(s.DtB), vulkan.In(s.A2), vulkan.In(s.D),
+			vulkan.In(x), vulkan.In(gate), vulkan.InOut(s.S), out)
+	}
+}
+
+// RMSNorm computes y[t] = gain * x[t] * rsqrt(mean(x[t]^2) + eps) for x, y [tokens][Padded(cols)].
+func (e *Encoder) RMSNorm(norm Norm, x, y vulkan.View, tokens, cols int) {
+	local := e.set.tune.Norm
+	e.run("rmsnorm", []uint32{uint32(local), e.multi(local), uint32(Padded(cols) / 4)}, tokens, 1,
+		[]any{float32(cols), norm.Eps},
+		vulkan.In(x), vulkan.In(norm.Gain), vulkan.Out(y))
+}
+
+// DBCNorm applies Falcon's weightless norms to dt, B and C of dbc [tokens][stride] in place.
+func (e *Encoder) DBCNorm(s Scan, dbc vulkan.View, tokens, stride int) {
+	local := e.set.tune.Norm
+	e.run("dbc_norm", []uint32{uint32(local), e.multi(local), uint32(s.Rank), uint32(s.State)}, tokens, 1,
+		[]any{stride, s.Eps}, vulkan.InOut(dbc))
+}
+
+// ConvChunk computes x[t] = silu(conv(a)) for a chunk and carries the columns.
+//
+//	a [tokens][aStride], of which the first inner columns are convolved;  x [tokens][xStride]
+func (e *Encoder) ConvChunk(c Conv, a, x vulkan.View, tokens, inner, aStride, xStride int) {
+	tune := e.set.tune
+	local := tune.Conv
+	e.run("conv_chunk", []uint32{uint32(local), uint32(c.Width), uint32(tune.ConvSpan)},
+		ceil(inner, local), ceil(tokens, tune.ConvSpan),
+		[]any{inner, tokens, aStride, xStride},
+		vulkan.In(a), vulkan.In(c.W), vulkan.In(c.B), vulkan.In(c.Columns), vulkan.Out(x))
+	e.run("conv_carry", []uint32{uint32(local), uint32(c.Width)}, ceil(inner, local), 1,
+		[]any{inner, tokens, aStride}, vulkan.In(a), vulkan.InOut(c.Columns))
+}
+
+// ScanChunk runs the scan over a chunk, with D and the gate; y takes x's place.
+//
+//	delta [tokens][xStride], after softplus;  dbc [tokens][dbcStride];  z stands inner columns into rows of az [tokens][zStride]
+//	xy [tokens][xStride]: x in, y out;  S moves on by tokens
+func (e *Encoder) ScanChunk(s Scan, delta, dbc, az, xy vulkan.View, tokens, inner, dbcStride, zStride, xStride int) {
+	e.flops += 6 * float64(tokens) * float64(inner) * float64(s.State)
+	local, lanes := e.set.tune.Scan, e.set.tune.ScanLanes
+	for s.State%lanes != 0 {
+		lanes /= 2
+	}
+	e.run("scan_chunk", []uint32{uint32(local), e.multi(local), uint32(s.State), uint32(lanes), scanSpan},
+		ceil(inner*lanes, local), 1,
+		[]any{inner, tokens, s.Rank, dbcStride, zStride, xStride},
+		vulkan.In(delta), vulkan.In(s.A2), vulkan.In(dbc), vulkan.In(s.D), vulkan.In(az), vulkan.InOut(s.S), vulkan.InOut(xy))
+}
+
+// scanSpan is the number of steps whose B and C are shared at a time.
+const scanSpan = 8
+
+func flag(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}

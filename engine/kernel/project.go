@@ -1,0 +1,99 @@
+package kernel
+
+import (
+	"kestrel/engine/vulkan"
+)
+
+// Epilogue is what happens to a projection's result.
+type Epilogue uint32
+
+const (
+	Store       Epilogue = iota // y = W x
+	Add                         // y += W x
+	SoftplusAdd                 // y = softplus(W x + bias)
+)
+
+// Norm is an RMS norm taken on the way into a projection: x becomes gain * x * rsqrt(mean(x^2) + eps).
+type Norm struct {
+	Gain vulkan.View // [Cols], padded
+	Eps  float32
+}
+
+// Project computes y[t] = W x[t] for tokens t, with f32 sums.
+//
+//	X [Tokens][≥ Padded(Cols)], rows XStride floats apart, of which the first is row Token0
+//	Y [Tokens][≥ Rows], rows YStride floats apart
+//
+// The columns of X between Cols and Padded(Cols) must be finite.
+type Project struct {
+	W                *Matrix
+	X, Y             vulkan.View
+	Tokens, Token0   int
+	XStride, YStride int
+	Norm             *Norm       // only for few tokens: the norm is computed again by every workgroup
+	Epilogue         Epilogue    //
+	Bias             vulkan.View // for SoftplusAdd: [Rows]
+}
+
+// Project encodes a projection: by tiles in shared memory for many tokens, else by dot products of rows.
+func (e *Encoder) Project(a Project) {
+	name, err := suffix(a.W.DType)
+	if err != nil {
+		e.fail(err)
+		return
+	}
+	e.flops += 2 * float64(a.Tokens) * float64(a.W.Rows) * float64(a.W.Cols)
+	out := vulkan.Out(a.Y)
+	if a.Epilogue == Add {
+		out = vulkan.InOut(a.Y)
+	}
+	bias := a.Bias
+	if a.Epilogue != SoftplusAdd {
+		bias = a.X // unread
+	}
+	n := uint32(units(a.W.DType, a.W.Cols))
+	tune := e.set.tune
+	for _, s := range a.W.Slabs {
+		weights, scales := vulkan.In(s.Weights), vulkan.In(s.Scales)
+		if tune.TileFrom > 0 && a.Tokens >= tune.TileFrom && a.Norm == nil && a.Token0 == 0 {
+			e.run("gemm_"+name, []uint32{n, uint32(a.Epilogue)}, ceil(s.Rows, 64), ceil(a.Tokens, 64),
+				[]any{s.Rows, s.Row0, a.Tokens, a.XStride / 4, a.YStride},
+				weights, scales, vulkan.In(a.X), vulkan.In(bias), out)
+			continue
+		}
+		rows, toks := tune.Rows, 1
+		if a.Tokens > 1 {
+			rows, toks = tune.ThinRows, min(a.Tokens, tune.ThinTokens)
+		}
+		gain, norm, eps := a.X, uint32(0), float32(0)
+		if a.Norm != nil {
+			gain, norm, eps = a.Norm.Gain, 1, a.Norm.Eps
+		}
+		e.run("gemv_"+name,
+			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(toks), n, norm, uint32(a.Epilogue)},
+			ceil(s.Rows, rows), ceil(a.Tokens, toks),
+			[]any{s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps},
+			weights, scales, vulkan.In(a.X), vulkan.In(gain), vulkan.In(bias), out)
+	}
+}
+
+// Embed gathers rows of the table: H[t] = table[ids[t]].
+//
+//	Ids [Tokens] uint32, each below table.Rows;  H [Tokens][Padded(Cols)]
+func (e *Encoder) Embed(table *Matrix, ids, h vulkan.View, tokens int) {
+	name, err := suffix(table.DType)
+	if err != nil {
+		e.fail(err)
+		return
+	}
+	n, local := units(table.DType, table.Cols), e.set.tune.Conv
+	for i, s := range table.Slabs {
+		out := vulkan.Out(h)
+		if i > 0 {
+			out = vulkan.InOut(h)
+		}
+		e.run("embed_"+name, []uint32{uint32(local), uint32(n)}, ceil(n, local), tokens,
+			[]any{s.Rows, s.Row0, Padded(table.Cols) / 4},
+			vulkan.In(s.Weights), vulkan.In(s.Scales), vulkan.In(ids), out)
+	}
+}

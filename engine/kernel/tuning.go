@@ -1,0 +1,36 @@
+package kernel
+
+import "kestrel/engine/vulkan"
+
+// Tuning is how work is cut for one kind of device. Any values give right results; these give fast ones.
+type Tuning struct {
+	Local int // lanes that share a weight row in GEMV; at most MaxInvocations
+	Rows  int // weight rows a GEMV workgroup takes for one token
+
+	ThinRows, ThinTokens int // rows and tokens of GEMV's register tile for several tokens
+	TileFrom             int // tokens from which the shared-memory GEMM serves; 0: never
+
+	Norm         int // lanes of the norms
+	Conv         int // lanes of the convolutions
+	ConvSpan     int // tokens a lane of the chunked convolution takes
+	ScanChannels int // channels of one workgroup in a step
+	Scan         int // lanes of the chunked scan
+	ScanLanes    int // lanes that share a channel in the chunked scan: 1, 2 or 4
+	Top          int // lanes of arg-max and top-k
+}
+
+// DefaultTuning serves GPUs, or drivers that run shaders on the CPU: those have one narrow subgroup a thread, pay for
+// every barrier and gain nothing from shared memory.
+func DefaultTuning(info vulkan.DeviceInfo) Tuning {
+	if info.Type == vulkan.Software {
+		width := max(info.Limits.MinSubgroup, 4)
+		return Tuning{
+			Local: width, Rows: 8, ThinRows: 4, ThinTokens: 8,
+			Norm: width, Conv: width, ConvSpan: 64, ScanChannels: 16, Scan: width, ScanLanes: 1, Top: width,
+		}
+	}
+	return Tuning{
+		Local: 64, Rows: 4, ThinRows: 4, ThinTokens: 4, TileFrom: 16,
+		Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, Top: 128,
+	}
+}

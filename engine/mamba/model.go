@@ -1,0 +1,151 @@
+package mamba
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"kestrel/engine/checkpoint"
+	"kestrel/engine/kernel"
+	"kestrel/engine/vulkan"
+	"kestrel/engine/weights"
+)
+
+// Options of Load.
+type Options struct {
+	Chunk    int                     // tokens taken side by side in chunked prefill; 0: DefaultChunk
+	Tuning   *kernel.Tuning          // nil: kernel.DefaultTuning
+	Progress func(done, total int64) // bytes of weights loaded
+	Warn     func(string)            // what the user should know although loading goes on
+}
+
+// DefaultChunk is how many tokens prefill takes side by side: enough to fill a GPU, small enough to stop soon.
+const DefaultChunk = 256
+
+// Model is the weights on a device and the scratch memory in which tokens are computed.
+//
+// It is safe for concurrent use: sequences take turns, as they share the scratch and the device's queue.
+type Model struct {
+	Config checkpoint.Config
+
+	dev     *vulkan.Device
+	kernels *kernel.Set
+	params  *parameters
+	chunk   int
+
+	mu      sync.Mutex // guards what follows, and the device while a program runs
+	scratch *scratch
+}
+
+// Load puts the checkpoint's weights on the device. On an error what was allocated is released with the device.
+func Load(ctx context.Context, dev *vulkan.Device, ck *checkpoint.Checkpoint, o Options) (*Model, error) {
+	tune := kernel.DefaultTuning(dev.Info())
+	if o.Tuning != nil {
+		tune = *o.Tuning
+	}
+	m := &Model{Config: ck.Config, dev: dev, kernels: kernel.NewSet(dev, tune), chunk: o.Chunk}
+	if m.chunk <= 0 {
+		m.chunk = DefaultChunk
+	}
+	// Scratch comes first: where memory is short, say so before minutes of loading.
+	var err error
+	if m.scratch, err = m.newScratch(m.chunk); err != nil {
+		return nil, fmt.Errorf("scratch memory for chunks of %d tokens: %w", m.chunk, err)
+	}
+	if m.params, err = loadParameters(ctx, dev, ck, o); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Chunk is the number of tokens of a whole prefill chunk.
+func (m *Model) Chunk() int { return m.chunk }
+
+// Kernels gives the kernels, for benchmarks beside the model.
+func (m *Model) Kernels() *kernel.Set { return m.kernels }
+
+// DecodeBytes is how many bytes of weights and state one decoded token reads at least.
+func (m *Model) DecodeBytes() int64 {
+	var n int64
+	add := func(mats ...*kernel.Matrix) {
+		for _, w := range mats {
+			n += w.DType.Bytes(w.Rows * w.Cols)
+		}
+	}
+	c := m.Config
+	for _, l := range m.params.layers {
+		add(l.inProj, l.xProj, l.dtProj, l.outProj)
+		n += 4 * int64(c.Hidden+c.Inner*(c.Conv+1+2*(c.Conv-1)+1+1+3*c.State))
+	}
+	add(m.params.head)
+	return n
+}
+
+// scratch is the activations of up to `tokens` tokens. Rows are padded; padding stays zero, or at least finite.
+type scratch struct {
+	tokens int
+	ids    *vulkan.Buffer // [tokens] uint32, written by the host
+	h      *vulkan.Buffer // residual [tokens][hidden]
+	u      *vulkan.Buffer // normed [tokens][hidden]
+	az     *vulkan.Buffer // in_proj's result [tokens][2 inner]; in a step: y [inner]
+	x      *vulkan.Buffer // after the convolution, then y [tokens][inner]
+	dbc    *vulkan.Buffer // [tokens][rank + 2 state]
+	delta  *vulkan.Buffer // [tokens][inner]; in a step: the gate [inner]
+}
+
+// strides in floats of scratch rows.
+func (m *Model) strides() (h, az, x, dbc int) {
+	c := m.Config
+	return kernel.Padded(c.Hidden), kernel.Padded(2 * c.Inner), kernel.Padded(c.Inner), kernel.Padded(c.DtRank + 2*c.State)
+}
+
+// ErrTooLong says that prefill in one piece needs a larger buffer than the device can bind.
+var ErrTooLong = fmt.Errorf("%w: prompt too long for prefill in one piece", vulkan.ErrUnsupported)
+
+func (m *Model) newScratch(tokens int) (*scratch, error) {
+	h, az, x, dbc := m.strides()
+	lim := m.dev.Limits()
+	if most := lim.MaxStorageBufferRange / 4 / int64(max(az, h)); int64(tokens) > most {
+		return nil, fmt.Errorf("%w: %d tokens, this device takes %d at a time; use chunked prefill", ErrTooLong, tokens, most)
+	}
+	s := &scratch{tokens: tokens}
+	var err error
+	if s.ids, err = m.dev.NewHostBuffer("ids", vulkan.Scratch, int64(tokens)*4); err != nil {
+		return nil, err
+	}
+	for _, b := range []struct {
+		at     **vulkan.Buffer
+		name   string
+		stride int
+	}{{&s.h, "h", h}, {&s.u, "u", h}, {&s.az, "az", az}, {&s.x, "x", x}, {&s.dbc, "dbc", dbc}, {&s.delta, "delta", x}} {
+		if *b.at, err = m.dev.NewBuffer(b.name, vulkan.Scratch, int64(tokens)*int64(b.stride)*4); err != nil {
+			s.free()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *scratch) free() {
+	for _, b := range []*vulkan.Buffer{s.ids, s.h, s.u, s.az, s.x, s.dbc, s.delta} {
+		if b != nil {
+			b.Free()
+		}
+	}
+}
+
+// Matrices counts the model's matrices by storage type, for display.
+func (m *Model) Matrices() map[weights.DType]int {
+	n := map[weights.DType]int{}
+	count := func(w *kernel.Matrix) { n[w.DType]++ }
+	count(m.params.embed)
+	for _, l := range m.params.layers {
+		for _, w := range []*kernel.Matrix{l.inProj, l.xProj, l.dtProj, l.outProj} {
+			count(w)
+		}
+	}
+	if m.params.head != m.params.embed {
+		count(m.params.head)
+	}
+	return n
+}

@@ -1,0 +1,99 @@
+package mamba
+
+import (
+	"kestrel/engine/kernel"
+	"kestrel/engine/vulkan"
+)
+
+// place is where a sequence keeps what it carries and what it gives back.
+type place struct {
+	s, columns []vulkan.View // of each layer: [inner][state], [inner][conv-1]
+	logits     vulkan.View   // [vocabulary] of the last token
+	result     vulkan.View   // { id, logit } of the largest
+	all        vulkan.View   // [tokens][padded vocabulary], only where a chunk gives all logits
+}
+
+// step plans one token: four dispatches a layer. The id is ids[0].
+func (m *Model) step(e *kernel.Encoder, sc *scratch, p place) {
+	h, az, x, dbc := sc.h.Whole(), sc.az.Whole(), sc.x.Whole(), sc.dbc.Whole()
+	y, gate := az, sc.delta.Whole() // free in a step
+	hs, _, xs, dbcs := m.strides()
+
+	e.Embed(m.params.embed, sc.ids.Whole(), h, 1)
+	for i := range m.params.layers {
+		l := m.layer(i, p)
+		// x, gate = silu(conv(a)), silu(z);  a, z = split(in_proj norm(h))
+		e.InProjStep(l.inProj, l.norm, l.conv, m.Config.Inner, h, x, gate)
+		// dt, B, C = split(x_proj x)
+		e.Project(kernel.Project{W: l.xProj, X: x, Y: dbc, Tokens: 1, XStride: xs, YStride: dbcs})
+		// S = exp(delta A) S + delta B x;  y = (S C + D x) gate
+		e.ScanStep(l.dtProj, l.scan, dbc, x, gate, y)
+		// h = h + out_proj y
+		e.Project(kernel.Project{W: l.outProj, X: y, Y: h, Tokens: 1, XStride: xs, YStride: hs, Epilogue: kernel.Add})
+		e.Boundary()
+	}
+	m.head(e, sc, p, 0)
+}
+
+// tail says which logits a chunk ends with.
+type tail int
+
+const (
+	noLogits tail = iota
+	lastLogits
+	allLogits
+)
+
+// chunk plans tokens side by side; the ids are ids[0 … tokens].
+func (m *Model) chunkPlan(e *kernel.Encoder, sc *scratch, p place, tokens int, end tail) {
+	c := m.Config
+	h, u, az, x, dbc, delta := sc.h.Whole(), sc.u.Whole(), sc.az.Whole(), sc.x.Whole(), sc.dbc.Whole(), sc.delta.Whole()
+	hs, azs, xs, dbcs := m.strides()
+
+	e.Embed(m.params.embed, sc.ids.Whole(), h, tokens)
+	for i := range m.params.layers {
+		l := m.layer(i, p)
+		// a, z = split(in_proj norm(h))
+		e.RMSNorm(l.norm, h, u, tokens, c.Hidden)
+		e.Project(kernel.Project{W: l.inProj, X: u, Y: az, Tokens: tokens, XStride: hs, YStride: azs})
+		// x = silu(conv(a))
+		e.ConvChunk(l.conv, az, x, tokens, c.Inner, azs, xs)
+		// dt, B, C = norms of split(x_proj x)
+		e.Project(kernel.Project{W: l.xProj, X: x, Y: dbc, Tokens: tokens, XStride: xs, YStride: dbcs})
+		if l.scan.Norm {
+			e.DBCNorm(l.scan, dbc, tokens, dbcs)
+		}
+		// delta = softplus(dt_proj dt + bias)
+		e.Project(kernel.Project{W: l.dtProj, X: dbc, Y: delta, Tokens: tokens, XStride: dbcs, YStride: xs,
+			Epilogue: kernel.SoftplusAdd, Bias: l.scan.DtB})
+		e.Boundary()
+		// S = exp(delta A) S + delta B x;  y = (S C + D x) silu(z)
+		e.ScanChunk(l.scan, delta, dbc, az, x, tokens, c.Inner, dbcs, azs, xs)
+		// h = h + out_proj y
+		e.Project(kernel.Project{W: l.outProj, X: x, Y: h, Tokens: tokens, XStride: xs, YStride: hs, Epilogue: kernel.Add})
+		e.Boundary()
+	}
+	switch end {
+	case lastLogits:
+		m.head(e, sc, p, tokens-1)
+	case allLogits:
+		e.RMSNorm(m.params.normF, h, u, tokens, c.Hidden)
+		e.Project(kernel.Project{W: m.params.head, X: u, Y: p.all, Tokens: tokens, XStride: hs, YStride: kernel.Padded(m.Config.Vocab)})
+		m.head(e, sc, p, tokens-1)
+	}
+}
+
+// head plans the logits of one token, and the largest of them.
+func (m *Model) head(e *kernel.Encoder, sc *scratch, p place, token int) {
+	hs, _, _, _ := m.strides()
+	e.Project(kernel.Project{W: m.params.head, X: sc.h.Whole(), Y: p.logits, Tokens: 1, Token0: token,
+		XStride: hs, YStride: m.Config.Vocab, Norm: &m.params.normF})
+	e.ArgMax(p.logits, p.result, m.Config.Vocab)
+}
+
+// layer is layer i with the carried state of a place.
+func (m *Model) layer(i int, p place) layer {
+	l := m.params.layers[i]
+	l.conv.Columns, l.scan.S = p.columns[i], p.s[i]
+	return l
+}

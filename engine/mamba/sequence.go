@@ -1,0 +1,289 @@
+package mamba
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"kestrel/engine/kernel"
+	"kestrel/engine/vulkan"
+)
+
+// ErrNotFinite says that the logits hold no number: damaged weights, or a fault of the device.
+var ErrNotFinite = errors.New("the model's logits are not numbers")
+
+// Sequence is one text's place in the model: what it carries from token to token, of constant size, and the programs
+// recorded for it. Methods of one Sequence must not run at the same time; different sequences do not touch each other.
+type Sequence struct {
+	m        *Model
+	state    *vulkan.Buffer // all S, then all columns
+	result   *vulkan.Buffer // { id, logit } of the largest; on the host
+	logits   *vulkan.Buffer
+	all      *vulkan.Buffer // [allTokens][padded vocabulary], made when first asked for
+	top      *topk
+	place    place
+	programs map[programKey]*vulkan.Program
+	step     *vulkan.Program
+	stats    vulkan.Stats
+}
+
+type programKey struct {
+	tokens int
+	end    tail
+}
+
+// stateLayout gives the place of each layer's S and columns in the state buffer, aligned for binding, and its size.
+func (m *Model) stateLayout() (s, columns []int64, total int64) {
+	c := m.Config
+	align := max(m.dev.Limits().StorageAlign, 16)
+	up := func(n int64) int64 { return (n + align - 1) / align * align }
+	for range c.Layers {
+		s = append(s, total)
+		total += up(int64(c.Inner*c.State) * 4)
+	}
+	for range c.Layers {
+		columns = append(columns, total)
+		total += up(max(4, int64(c.Inner*(c.Conv-1))*4)) // a convolution of width 1 carries nothing, but binds something
+	}
+	return s, columns, total
+}
+
+// NewSequence makes an empty sequence.
+func (m *Model) NewSequence() (*Sequence, error) {
+	q := &Sequence{m: m, programs: map[programKey]*vulkan.Program{}}
+	ss, cs, total := m.stateLayout()
+	var err error
+	if q.state, err = m.dev.NewBuffer("state", vulkan.State, total); err != nil {
+		return nil, fmt.Errorf("state of a session: %w", err)
+	}
+	if q.logits, err = m.dev.NewBuffer("logits", vulkan.State, int64(kernel.Padded(m.Config.Vocab))*4); err != nil {
+		q.Close()
+		return nil, fmt.Errorf("logits of a session: %w", err)
+	}
+	if q.result, err = m.dev.NewHostBuffer("result", vulkan.State, 8); err != nil {
+		q.Close()
+		return nil, fmt.Errorf("result of a session: %w", err)
+	}
+	c := m.Config
+	for i := range c.Layers {
+		q.place.s = append(q.place.s, q.state.View(ss[i], int64(c.Inner*c.State)*4))
+		q.place.columns = append(q.place.columns, q.state.View(cs[i], max(4, int64(c.Inner*(c.Conv-1))*4)))
+	}
+	q.place.logits, q.place.result = q.logits.Whole(), q.result.Whole()
+	return q, nil
+}
+
+// Close releases the sequence's memory.
+func (q *Sequence) Close() {
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	for _, p := range q.programs {
+		p.Free()
+	}
+	if q.step != nil {
+		q.step.Free()
+	}
+	if q.top != nil {
+		q.top.free()
+	}
+	for _, b := range []*vulkan.Buffer{q.state, q.logits, q.result, q.all} {
+		if b != nil {
+			b.Free()
+		}
+	}
+	*q = Sequence{m: q.m}
+}
+
+// Stats counts the work of the last Step, Chunk or Parallel.
+func (q *Sequence) Stats() vulkan.Stats { return q.stats }
+
+// Step feeds one token; the logits after it stay on the device. The id must be in the vocabulary.
+func (q *Sequence) Step(ctx context.Context, id int) error {
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	if q.step == nil {
+		var err error
+		q.step, err = q.m.kernels.Record(ctx, "step", func(e *kernel.Encoder) { q.m.step(e, q.m.scratch, q.place) })
+		if err != nil {
+			return err
+		}
+	}
+	putIDs(q.m.scratch, []int{id})
+	q.stats = q.step.Stats()
+	return q.step.Run(ctx)
+}
+
+// keptPrograms bounds the recorded chunk lengths a sequence keeps: whole chunks repeat, remainders seldom.
+const keptPrograms = 6
+
+// Chunk feeds up to Model.Chunk tokens side by side. With last, the logits after the last stay on the device.
+func (q *Sequence) Chunk(ctx context.Context, ids []int, last bool) error {
+	end := noLogits
+	if last {
+		end = lastLogits
+	}
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	return q.run(ctx, ids, end)
+}
+
+func (q *Sequence) run(ctx context.Context, ids []int, end tail) error {
+	p, err := q.program(ctx, programKey{len(ids), end})
+	if err != nil {
+		return err
+	}
+	putIDs(q.m.scratch, ids)
+	q.stats = p.Stats()
+	return p.Run(ctx)
+}
+
+func (q *Sequence) program(ctx context.Context, key programKey) (*vulkan.Program, error) {
+	if p := q.programs[key]; p != nil {
+		return p, nil
+	}
+	if len(q.programs) >= keptPrograms {
+		for k, p := range q.programs {
+			if k.tokens != q.m.chunk {
+				p.Free()
+				delete(q.programs, k)
+			}
+		}
+	}
+	p, err := q.m.kernels.Record(ctx, fmt.Sprintf("chunk of %d", key.tokens), func(e *kernel.Encoder) {
+		q.m.chunkPlan(e, q.m.scratch, q.place, key.tokens, key.end)
+	})
+	if err != nil {
+		return nil, err
+	}
+	q.programs[key] = p
+	return p, nil
+}
+
+// Parallel feeds all ids side by side, whatever their number, in scratch memory of its own that grows with it.
+func (q *Sequence) Parallel(ctx context.Context, ids []int) error {
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	if len(ids) <= q.m.chunk {
+		return q.run(ctx, ids, lastLogits)
+	}
+	sc, err := q.m.newScratch(len(ids))
+	if err != nil {
+		return fmt.Errorf("parallel prefill of %d tokens: %w", len(ids), err)
+	}
+	defer sc.free()
+	p, err := q.m.kernels.Record(ctx, "parallel prefill", func(e *kernel.Encoder) {
+		q.m.chunkPlan(e, sc, q.place, len(ids), lastLogits)
+	})
+	if err != nil {
+		return err
+	}
+	defer p.Free()
+	putIDs(sc, ids)
+	q.stats = p.Stats()
+	return p.Run(ctx)
+}
+
+// AllTokens is how many tokens All takes at most.
+func (m *Model) AllTokens() int { return min(m.chunk, 32) }
+
+// All feeds up to AllTokens ids and gives the logits after each: [len(ids)][vocabulary], f32.
+func (q *Sequence) All(ctx context.Context, ids []int) ([][]float32, error) {
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	stride := kernel.Padded(q.m.Config.Vocab)
+	if q.all == nil {
+		b, err := q.m.dev.NewBuffer("all logits", vulkan.Scratch, int64(q.m.AllTokens()*stride)*4)
+		if err != nil {
+			return nil, fmt.Errorf("logits of %d positions: %w", q.m.AllTokens(), err)
+		}
+		q.all, q.place.all = b, b.Whole()
+	}
+	if err := q.run(ctx, ids, allLogits); err != nil {
+		return nil, err
+	}
+	raw := make([]byte, len(ids)*stride*4)
+	if err := q.m.dev.Download(ctx, raw, q.all.View(0, int64(len(raw)))); err != nil {
+		return nil, err
+	}
+	out := make([][]float32, len(ids))
+	for i := range out {
+		out[i] = floats(raw[i*stride*4:][:q.m.Config.Vocab*4])
+	}
+	return out, nil
+}
+
+// Largest is the id of the largest of the present logits, chosen on the device.
+func (q *Sequence) Largest() (int, error) {
+	raw := q.result.Bytes()
+	id, logit := binary.LittleEndian.Uint32(raw), math.Float32frombits(binary.LittleEndian.Uint32(raw[4:]))
+	if math.IsInf(float64(logit), 0) || logit != logit {
+		return 0, ErrNotFinite
+	}
+	return int(id), nil
+}
+
+// Logits downloads the present logits [vocabulary].
+func (q *Sequence) Logits(ctx context.Context) ([]float32, error) {
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	raw := make([]byte, q.m.Config.Vocab*4)
+	if err := q.m.dev.Download(ctx, raw, q.logits.View(0, int64(len(raw)))); err != nil {
+		return nil, err
+	}
+	return floats(raw), nil
+}
+
+func putIDs(sc *scratch, ids []int) {
+	raw := sc.ids.Bytes()
+	for i, id := range ids {
+		binary.LittleEndian.PutUint32(raw[4*i:], uint32(id))
+	}
+}
+
+func floats(raw []byte) []float32 {
+	out := make([]float32, len(raw)/4)
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+	}
+	return out
+}
+
+// Reset empties the sequence.
+func (q *Sequence) Reset() error {
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	p, err := q.m.kernels.Record(context.Background(), "reset", func(e *kernel.Encoder) { e.Fill(q.state.Whole(), 0) })
+	if err != nil {
+		return err
+	}
+	defer p.Free()
+	return p.Run(context.Background())
+}
+
+// Profile sums the kernel times of the programs this sequence holds, where the device measures them.
+func (q *Sequence) Profile() []vulkan.KernelTime {
+	q.m.mu.Lock()
+	defer q.m.mu.Unlock()
+	at := map[string]int{}
+	var out []vulkan.KernelTime
+	add := func(p *vulkan.Program) {
+		if p == nil {
+			return
+		}
+		for _, k := range p.Profile() {
+			if _, ok := at[k.Name]; !ok {
+				at[k.Name] = len(out)
+				out = append(out, vulkan.KernelTime{Name: k.Name})
+			}
+			out[at[k.Name]].Count += k.Count
+			out[at[k.Name]].Total += k.Total
+		}
+	}
+	add(q.step)
+	for _, p := range q.programs {
+		add(p)
+	}
+	return out
+}
