@@ -19,7 +19,7 @@ describe() {
     certificates) echo "root certificates, for the Go module proxy" ;;
     headers) echo "Vulkan headers" ;;
     loader) echo "Vulkan loader" ;;
-    driver) echo "Vulkan driver: of the GPU, else Mesa's software one" ;;
+    driver) echo "Vulkan driver: of the GPU, else Mesa's software one (Debian 12's is too slow)" ;;
     validation) echo "Khronos validation layer, for the tests" ;;
     spirv-tools) echo "spirv-val, for the tests" ;;
     glslc) echo "GLSL compiler, only to change shaders" ;;
