@@ -70,6 +70,40 @@ func Cases(t testing.TB, folder string) []Case {
 	return cases
 }
 
+// Text is a greedy continuation by llama.cpp; see build/reference/make_llamacpp.py.
+type Text struct {
+	Prompt    string
+	PromptIDs []int
+	IDs       []int // of the continuation, without the token that ended it
+	Text      string
+	End       string  // "limit", or "eos" when the model ended it
+	Lead      float64 // least difference of log-probability of a choice and the next best
+}
+
+// Texts reads what llama.cpp said with one model file, e.g.
+// engine/testdata/llamacpp/demo-f32.json.
+func Texts(t testing.TB, file string) []Text {
+	t.Helper()
+	var g struct {
+		Prompts []struct {
+			Prompt    string
+			PromptIDs []int `json:"prompt_ids"`
+			IDs       []int
+			Text, End string
+			Lead      float64
+		}
+	}
+	readJSON(t, file, &g)
+	if len(g.Prompts) == 0 {
+		t.Fatalf("%s holds no prompts", file)
+	}
+	var texts []Text
+	for _, p := range g.Prompts {
+		texts = append(texts, Text(p))
+	}
+	return texts
+}
+
 // RMS is the root mean square of v.
 func RMS[F float32 | float64](v []F) float64 {
 	sum := 0.0
