@@ -2,6 +2,7 @@
 """Golden models: tiny random FalconMamba and Mamba networks and what transformers says of them.
 
     python3 build/reference/make_golden.py engine/testdata/golden [CASE ...]
+    python3 build/reference/make_golden.py --model assets/demo engine/testdata/demo-golden.json
 
 Needs torch and transformers (made with the versions noted in each golden.json; Debian sid: python3-torch,
 python3-transformers). Every case is a folder as the Hugging Face hub lays it out (config.json, safetensors) and a
@@ -19,6 +20,8 @@ Weights are held in the dtype of the case and widened to float32 to compute, as 
 nothing is degenerate, and the script refuses a case whose logits are not of the size of 1, where an early token does
 not reach the last logits through the state, or where mixer_rms_eps does not matter. Prompts are drawn until no
 arg-max is a near tie, so that "same arg-max" is a fair test of float32 code.
+
+The second form asks transformers about a trained model, after real text: last-position logits and greedy text.
 """
 import base64, contextlib, copy, json, math, os, shutil, sys
 import numpy as np
@@ -227,10 +230,7 @@ def make(name, c, out):
             p["states"] = [dict(ssm=b64(s, "<f4"), conv=b64(v, "<f4")) for s, v in states]
         prompts.append(p)
     assert off < 1e-5, f"float32 and float64 differ by {off}"
-    with open(folder + "/golden.json", "w") as f:
-        json.dump(dict(made_by="build/reference/make_golden.py", torch=torch.__version__,
-                       transformers=transformers.__version__, prompts=prompts), f, indent=1)
-        f.write("\n")
+    write(folder + "/golden.json", prompts)
     for file in os.listdir(folder):
         os.chmod(f"{folder}/{file}", 0o644)
     total = sum(os.path.getsize(f"{folder}/{x}") for x in os.listdir(folder))
@@ -238,9 +238,45 @@ def make(name, c, out):
           f"epsilon {eps_matters and round(eps_matters, 3)}, f32 to f64 {off:.1e}")
 
 
+def write(path, prompts):
+    with open(path, "w") as f:
+        json.dump(dict(made_by="build/reference/make_golden.py", torch=torch.__version__,
+                       transformers=transformers.__version__, prompts=prompts), f, indent=1)
+        f.write("\n")
+
+
+TEXTS = (
+    "The captain looked at the sea and said,",
+    "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n",
+    "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness,\n" * 4,
+)
+
+
+def make_of(folder, out):
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=F32).eval()
+    model64 = copy.deepcopy(model).double()
+    tokenizer, prompts = transformers.AutoTokenizer.from_pretrained(folder), []
+    for text in TEXTS:
+        ids = tokenizer.encode(text)
+        a = logits_of(model, ids)[-1:]
+        with float64_code():
+            a64 = logits_of(model64, ids)[-1:]
+        off = rms(a - a64) / rms(a64)
+        more, lead, _ = greedy(model, ids, 64)
+        prompts.append(dict(text=text, ids=ids, positions=[len(ids) - 1], logits=b64(a, "<f4"), logits64=b64(a64, "<f8"),
+                            greedy=more))
+        print(f"{len(ids)} tokens, logits RMS {rms(a):.2f}, f32 to f64 {off:.1e}, least lead {lead:.4f}: "
+              f"{tokenizer.decode(more)[:70]!r}")
+        assert off < 1e-5 and lead > 3e-4
+    write(out, prompts)
+
+
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
+    if sys.argv[1] == "--model":
+        make_of(*sys.argv[2:])
+        sys.exit()
     for name, c in CASES.items():
         if len(sys.argv) == 2 or name in sys.argv[2:]:
             make(name, c, sys.argv[1])

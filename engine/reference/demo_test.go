@@ -8,7 +8,13 @@ import (
 	"kestrel/engine/reference/golden"
 )
 
+// When assets/demo is replaced, engine/testdata/demo-golden.json and
+// engine/testdata/llamacpp are to be made again.
 const remake = "if assets/demo was replaced, make the golden text again with build/reference/make_llamacpp.py"
+
+func TestDemoAgainstTransformers(t *testing.T) {
+	checkGolden(t, openModel(t, "../../assets/demo"), golden.Prompts(t, "../testdata/demo-golden.json"))
+}
 
 // llama.cpp and the reference say the same after every prompt, to the last of 64
 // tokens. llama.cpp takes the layer norm's epsilon for the norms of dt, B and C

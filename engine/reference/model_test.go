@@ -29,36 +29,38 @@ func openModel(t *testing.T, path string) *Model {
 // A = -exp(A_log) and of the epsilons, which are kept in float32.
 func TestTransformersGoldens(t *testing.T) {
 	for _, c := range golden.Cases(t, "../testdata/golden") {
-		t.Run(c.Name, func(t *testing.T) {
-			m := openModel(t, c.Path)
-			vocab := m.Config.Vocab
-			var worst32, worst64 float64
-			for _, p := range c.Prompts {
-				s := m.NewState()
-				got, err := m.Forward(s, p.IDs)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i, pos := range p.Positions {
-					row := got[pos*vocab : (pos+1)*vocab]
-					worst32 = max(worst32, golden.Distance(row, p.Logits[i]))
-					worst64 = max(worst64, golden.Distance(row, p.Logits64[i]))
-					if want := ArgMax(p.Logits64[i]); ArgMax(row) != want {
-						t.Errorf("%d tokens, position %d: arg-max %d, want %d", len(p.IDs), pos, ArgMax(row), want)
-					}
-				}
-				checkStates(t, m, s, p.States)
-				more, err := m.Greedy(m.NewState(), p.IDs, len(p.Greedy))
-				if err != nil || !slices.Equal(more, p.Greedy) {
-					t.Errorf("greedy %v, %v; want %v", more, err, p.Greedy)
-				}
-			}
-			if worst32 > 1e-4 || worst64 > 1e-6 {
-				t.Errorf("logits differ by %.2g of their RMS from float32, by %.2g from float64", worst32, worst64)
-			}
-			t.Logf("off by %.2g (float32), %.2g (float64)", worst32, worst64)
-		})
+		t.Run(c.Name, func(t *testing.T) { checkGolden(t, openModel(t, c.Path), c.Prompts) })
 	}
+}
+
+func checkGolden(t *testing.T, m *Model, prompts []golden.Prompt) {
+	t.Helper()
+	vocab := m.Config.Vocab
+	var worst32, worst64 float64
+	for _, p := range prompts {
+		s := m.NewState()
+		got, err := m.Forward(s, p.IDs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, pos := range p.Positions {
+			row := got[pos*vocab : (pos+1)*vocab]
+			worst32 = max(worst32, golden.Distance(row, p.Logits[i]))
+			worst64 = max(worst64, golden.Distance(row, p.Logits64[i]))
+			if want := ArgMax(p.Logits64[i]); ArgMax(row) != want {
+				t.Errorf("%d tokens, position %d: arg-max %d, want %d", len(p.IDs), pos, ArgMax(row), want)
+			}
+		}
+		checkStates(t, m, s, p.States)
+		more, err := m.Greedy(m.NewState(), p.IDs, len(p.Greedy))
+		if err != nil || !slices.Equal(more, p.Greedy) {
+			t.Errorf("greedy %v, %v; want %v", more, err, p.Greedy)
+		}
+	}
+	if worst32 > 1e-4 || worst64 > 1e-6 {
+		t.Errorf("logits differ by %.2g of their RMS from float32, by %.2g from float64", worst32, worst64)
+	}
+	t.Logf("off by %.2g (float32), %.2g (float64)", worst32, worst64)
 }
 
 func checkStates(t *testing.T, m *Model, s *State, want []golden.State) {

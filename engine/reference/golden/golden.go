@@ -23,6 +23,7 @@ type Case struct {
 
 // Prompt is one input and what follows.
 type Prompt struct {
+	Text      string // what IDs are the tokens of; "" for random ids
 	IDs       []int
 	Positions []int       // those Logits and Logits64 are of
 	Logits    [][]float32 // [positions][vocab], computed in float32
@@ -46,28 +47,40 @@ func Cases(t testing.TB, folder string) []Case {
 	}
 	var cases []Case
 	for _, file := range files {
-		var g struct {
-			Prompts []struct {
-				IDs, Positions   []int
-				Greedy           []int
-				Logits, Logits64 string
-				States           []struct{ SSM, Conv string }
-			}
-		}
-		readJSON(t, file, &g)
-		c := Case{Name: filepath.Base(filepath.Dir(file)), Path: filepath.Dir(file)}
-		for _, p := range g.Prompts {
-			q := Prompt{IDs: p.IDs, Positions: p.Positions, Greedy: p.Greedy}
-			q.Logits = rows(decode(t, p.Logits, 4, float32At), len(p.Positions))
-			q.Logits64 = rows(decode(t, p.Logits64, 8, float64At), len(p.Positions))
-			for _, s := range p.States {
-				q.States = append(q.States, State{decode(t, s.SSM, 4, float32At), decode(t, s.Conv, 4, float32At)})
-			}
-			c.Prompts = append(c.Prompts, q)
-		}
-		cases = append(cases, c)
+		folder := filepath.Dir(file)
+		cases = append(cases, Case{filepath.Base(folder), folder, Prompts(t, file)})
 	}
 	return cases
+}
+
+// Prompts reads one file of prompts: a case's golden.json, or
+// engine/testdata/demo-golden.json, which is of assets/demo.
+func Prompts(t testing.TB, file string) []Prompt {
+	t.Helper()
+	var g struct {
+		Prompts []struct {
+			Text             string
+			IDs, Positions   []int
+			Greedy           []int
+			Logits, Logits64 string
+			States           []struct{ SSM, Conv string }
+		}
+	}
+	readJSON(t, file, &g)
+	var prompts []Prompt
+	for _, p := range g.Prompts {
+		q := Prompt{Text: p.Text, IDs: p.IDs, Positions: p.Positions, Greedy: p.Greedy}
+		q.Logits = rows(decode(t, p.Logits, 4, float32At), len(p.Positions))
+		q.Logits64 = rows(decode(t, p.Logits64, 8, float64At), len(p.Positions))
+		for _, s := range p.States {
+			q.States = append(q.States, State{decode(t, s.SSM, 4, float32At), decode(t, s.Conv, 4, float32At)})
+		}
+		prompts = append(prompts, q)
+	}
+	if len(prompts) == 0 {
+		t.Fatalf("%s holds no prompts", file)
+	}
+	return prompts
 }
 
 // Text is a greedy continuation by llama.cpp; see build/reference/make_llamacpp.py.
