@@ -1,0 +1,266 @@
+package sample
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Sampler chooses one token after another. It holds the generator and the last
+// ids accepted; it is not safe for concurrent use.
+type Sampler struct {
+	params Params
+	source rand.PCG
+	recent *window
+
+	logits  []float32   // scratch: a copy of the logits, penalized
+	kept    []candidate // scratch
+	weights []float64   // scratch
+}
+
+// candidate is a token that may be chosen.
+type candidate struct {
+	id     int32
+	logit  float32
+	weight float64 // exp((logit - largest) / T)
+}
+
+// before is the total order: the larger logit first, then the lower id.
+func (c candidate) before(d candidate) bool {
+	return c.logit > d.logit || c.logit == d.logit && c.id < d.id
+}
+
+func order(c, d candidate) int {
+	switch {
+	case c.before(d):
+		return -1
+	case d.before(c):
+		return 1
+	}
+	return 0
+}
+
+// New returns a sampler, or an ErrParams.
+func New(p Params) (*Sampler, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Sampler{params: p, recent: newWindow(p.window())}
+	s.source.Seed(p.Seed, 0x6b65737472656c) // a stream of our own
+	return s, nil
+}
+
+// Params returns what the sampler was made with.
+func (s *Sampler) Params() Params { return s.params }
+
+// Greedy says that nothing is drawn: the largest logit wins, after the repeat
+// penalty if there is one.
+func (s *Sampler) Greedy() bool { return s.params.greedy() }
+
+// DeviceTopK says whether SampleTop, given the k largest logits (all of them
+// where there are fewer), makes the choice that Sample makes from all. k does
+// not change over a sampler's life.
+//
+// It holds for greedy and top-k sampling. The repeat penalty adds its window:
+// it can push as many ids out of the first places. A penalty below 1 pulls ids
+// up from anywhere, and temperature, top-p and min-p without top-k look at
+// every logit.
+func (s *Sampler) DeviceTopK() (k int, ok bool) {
+	p := s.params
+	switch {
+	case p.penalizes() && p.RepeatPenalty < 1:
+		return 0, false
+	case p.greedy():
+		return 1 + p.window(), true
+	case p.TopK > 0:
+		return p.TopK + p.window(), true
+	}
+	return 0, false
+}
+
+// Accept tells the sampler that id is now part of the text, of the prompt or
+// chosen. The repeat penalty looks back over these.
+func (s *Sampler) Accept(id int) { s.recent.push(int32(id)) }
+
+// Clone returns a sampler in the same state; the two then go on apart.
+func (s *Sampler) Clone() *Sampler {
+	return &Sampler{params: s.params, source: s.source, recent: s.recent.clone()}
+}
+
+// Sample chooses an id, given the logits of all of them [V]. It does not
+// accept it. The error is an ErrLogits.
+func (s *Sampler) Sample(logits []float32) (int, error) {
+	if s.recent.len() > 0 {
+		s.logits = append(s.logits[:0], logits...)
+		logits = s.logits
+		for id := range s.recent.count {
+			if int(id) < len(logits) && id >= 0 {
+				logits[id] = s.penalize(logits[id])
+			}
+		}
+	}
+	best, err := largest(logits)
+	if err != nil {
+		return 0, err
+	}
+	if s.params.greedy() {
+		return int(best.id), nil
+	}
+	if k := s.params.TopK; k > 0 {
+		s.kept = top(s.kept[:0], logits, min(k, len(logits)))
+		return s.choose(), nil
+	}
+	return s.chooseAll(logits, best), nil
+}
+
+// SampleTop chooses an id, given the largest logits and their ids, the largest
+// first and equal ones by id, as many as DeviceTopK says. The choice is that
+// of Sample in the same state. The error is an ErrLogits.
+func (s *Sampler) SampleTop(ids []int32, logits []float32) (int, error) {
+	if _, ok := s.DeviceTopK(); !ok {
+		return 0, fmt.Errorf("%w: these sampling parameters need all of them, not the largest", ErrLogits)
+	}
+	if len(ids) != len(logits) {
+		return 0, fmt.Errorf("%w: %d of them for %d ids", ErrLogits, len(logits), len(ids))
+	}
+	if _, err := largest(logits); err != nil {
+		return 0, err
+	}
+	s.kept = s.kept[:0]
+	for i, id := range ids {
+		c := candidate{id: id, logit: logits[i]}
+		if i > 0 && !(candidate{id: ids[i-1], logit: logits[i-1]}).before(c) {
+			return 0, fmt.Errorf("%w: place %d (id %d) is out of order", ErrLogits, i, id)
+		}
+		s.kept = append(s.kept, c)
+	}
+	if s.recent.len() > 0 {
+		for i, c := range s.kept {
+			if s.recent.count[c.id] > 0 {
+				s.kept[i].logit = s.penalize(c.logit)
+			}
+		}
+		slices.SortFunc(s.kept, order)
+	}
+	if s.params.greedy() {
+		return int(s.kept[0].id), nil
+	}
+	s.kept = s.kept[:min(len(s.kept), s.params.TopK)]
+	return s.choose(), nil
+}
+
+func (s *Sampler) penalize(logit float32) float32 {
+	if logit < 0 {
+		return logit * s.params.RepeatPenalty
+	}
+	return logit / s.params.RepeatPenalty
+}
+
+// largest returns the first of the largest, and checks them all.
+func largest(logits []float32) (candidate, error) {
+	if len(logits) == 0 {
+		return candidate{}, fmt.Errorf("%w: there are none", ErrLogits)
+	}
+	best := candidate{logit: float32(math.Inf(-1))}
+	for i, v := range logits {
+		if v > best.logit {
+			best = candidate{id: int32(i), logit: v}
+		} else if v != v {
+			return best, fmt.Errorf("%w: number %d is NaN; the model's weights or its arithmetic are damaged", ErrLogits, i)
+		}
+	}
+	if math.IsInf(float64(best.logit), 0) {
+		return best, fmt.Errorf("%w: the largest is %v; the model's weights or its arithmetic are damaged", ErrLogits, best.logit)
+	}
+	return best, nil
+}
+
+// top appends the k first candidates of all logits, in order.
+func top(kept []candidate, logits []float32, k int) []candidate {
+	// a heap whose root is the last of those kept
+	for i, v := range logits {
+		c := candidate{id: int32(i), logit: v}
+		if len(kept) < k {
+			kept = append(kept, c)
+			if len(kept) == k {
+				for j := k/2 - 1; j >= 0; j-- {
+					sink(kept, j)
+				}
+			}
+		} else if v > kept[0].logit { // an equal one has a higher id
+			kept[0] = c
+			sink(kept, 0)
+		}
+	}
+	slices.SortFunc(kept, order)
+	return kept
+}
+
+func sink(heap []candidate, i int) {
+	for {
+		last := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(heap); child++ {
+			if heap[last].before(heap[child]) {
+				last = child
+			}
+		}
+		if last == i {
+			return
+		}
+		heap[i], heap[last] = heap[last], heap[i]
+		i = last
+	}
+}
+
+// weigh returns exp((logit - largest) / T).
+func (s *Sampler) weigh(logit, largest float32) float64 {
+	return exp((float64(logit) - float64(largest)) / float64(s.params.Temperature))
+}
+
+// choose draws from s.kept, which is in order, after top-p and min-p.
+func (s *Sampler) choose() int {
+	kept := s.kept
+	total := 0.0
+	for i := range kept {
+		kept[i].weight = s.weigh(kept[i].logit, kept[0].logit)
+		total += kept[i].weight
+	}
+	if p := float64(s.params.TopP); p > 0 && p < 1 {
+		sum, n := 0.0, 0
+		for n < len(kept) && (n == 0 || sum < p*total) {
+			sum += kept[n].weight
+			n++
+		}
+		kept = kept[:n]
+	}
+	if m := float64(s.params.MinP); m > 0 {
+		n := 1
+		for n < len(kept) && kept[n].weight >= m {
+			n++
+		}
+		kept = kept[:n]
+	}
+	slices.SortFunc(kept, func(c, d candidate) int { return int(c.id) - int(d.id) })
+	total = 0
+	for _, c := range kept {
+		total += c.weight
+	}
+	target, sum := s.draw()*total, 0.0
+	chosen := 0
+	for i, c := range kept {
+		if c.weight == 0 {
+			continue
+		}
+		chosen = i
+		if sum += c.weight; sum > target {
+			break
+		}
+	}
+	return int(kept[chosen].id)
+}
+
+// draw returns a number from [0, 1).
+func (s *Sampler) draw() float64 {
+	return float64(s.source.Uint64()>>11) / (1 << 53)
+}

@@ -1,0 +1,445 @@
+package sample
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func inf(sign int) float32 { return float32(math.Inf(sign)) }
+
+func nan() float32 { return float32(math.NaN()) }
+
+func must(t testing.TB, p Params) *Sampler {
+	t.Helper()
+	s, err := New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func pick(t testing.TB, s *Sampler, logits []float32) int {
+	t.Helper()
+	id, err := s.Sample(logits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestGreedy(t *testing.T) {
+	tests := []struct {
+		logits []float32
+		want   int
+	}{
+		{[]float32{1}, 0},
+		{[]float32{1, 3, 2}, 1},
+		{[]float32{3, 1, 3, 3}, 0},
+		{[]float32{-1, inf(-1), -1}, 0},
+		{[]float32{inf(-1), -5}, 1},
+	}
+	for _, test := range tests {
+		if got := pick(t, must(t, Params{}), test.logits); got != test.want {
+			t.Errorf("%v: got %d, want %d", test.logits, got, test.want)
+		}
+	}
+}
+
+func TestRepeatPenalty(t *testing.T) {
+	s := must(t, Params{RepeatPenalty: 2, RepeatWindow: 2})
+	logits := []float32{4, 3, -1}
+	var got []int
+	for range 6 {
+		id := pick(t, s, logits)
+		s.Accept(id)
+		got = append(got, id)
+	}
+	// 0 (4), 1 (0 is 2), 0 (1 is 1.5; 0 is 2), 0 (1 is 1.5), then 0 twice in
+	// the window: 1, and again
+	if want := []int{0, 1, 0, 0, 1, 0}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	negative := must(t, Params{RepeatPenalty: 2})
+	negative.Accept(0)
+	if got := pick(t, negative, []float32{-1, -1.5}); got != 1 {
+		t.Errorf("a negative logit was raised: got %d, want 1", got)
+	}
+	if got := pick(t, negative, []float32{-1, -1.5}); got != 1 {
+		t.Errorf("the caller's logits were changed: got %d, want 1", got)
+	}
+}
+
+func TestWindow(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for size := range 5 {
+		w := newWindow(size)
+		var all []int32
+		for range 200 {
+			id := int32(rng.IntN(4))
+			w.push(id)
+			all = append(all, id)
+			want := map[int32]int{}
+			for _, id := range all[max(0, len(all)-size):] {
+				want[id]++
+			}
+			if fmt.Sprint(w.count) != fmt.Sprint(want) {
+				t.Fatalf("size %d after %v: %v, want %v", size, all, w.count, want)
+			}
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	all := []Params{
+		{}, {Temperature: 1}, {Temperature: 1, TopK: 2}, {Temperature: 1, TopP: 0.5}, {Temperature: 1, MinP: 0.5},
+	}
+	bad := [][]float32{nil, {nan()}, {1, nan(), 2}, {nan(), 1}, {inf(1), 1}, {inf(-1), inf(-1)}}
+	for _, p := range all {
+		for _, logits := range bad {
+			s := must(t, p)
+			if _, err := s.Sample(logits); !errors.Is(err, ErrLogits) {
+				t.Errorf("%+v from %v: got %v, want ErrLogits", p, logits, err)
+			}
+		}
+	}
+	s := must(t, Params{Temperature: 1, TopK: 3})
+	for _, test := range []struct {
+		ids    []int32
+		logits []float32
+	}{
+		{nil, nil},
+		{[]int32{1}, []float32{1, 2}},
+		{[]int32{1, 2}, []float32{1, 2}},
+		{[]int32{2, 1}, []float32{1, 1}},
+		{[]int32{2, 2}, []float32{1, 1}},
+		{[]int32{1, 2}, []float32{1, nan()}},
+	} {
+		if _, err := s.SampleTop(test.ids, test.logits); !errors.Is(err, ErrLogits) {
+			t.Errorf("SampleTop(%v, %v): got %v, want ErrLogits", test.ids, test.logits, err)
+		}
+	}
+	if _, err := must(t, Params{Temperature: 1}).SampleTop([]int32{0}, []float32{1}); !errors.Is(err, ErrLogits) {
+		t.Errorf("SampleTop where all logits are needed: got %v", err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for _, p := range []Params{
+		{Temperature: -1}, {Temperature: nan()}, {Temperature: inf(1)}, {TopK: -1}, {TopP: -0.1}, {TopP: 1.1}, {TopP: nan()},
+		{MinP: 2}, {MinP: nan()}, {RepeatPenalty: -1}, {RepeatPenalty: nan()}, {RepeatPenalty: inf(1)}, {RepeatWindow: -1}, {RepeatWindow: 1 << 30},
+	} {
+		if _, err := New(p); !errors.Is(err, ErrParams) {
+			t.Errorf("%+v: got %v, want ErrParams", p, err)
+		}
+	}
+}
+
+// exact returns the probabilities that the package promises, by the book.
+func exact(logits []float32, p Params, recent []int32) []float64 {
+	v := make([]float64, len(logits))
+	for i, l := range logits {
+		v[i] = float64(l)
+	}
+	if p.RepeatPenalty != 0 {
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(recent))) {
+			if v[id] < 0 {
+				v[id] *= float64(p.RepeatPenalty)
+			} else {
+				v[id] /= float64(p.RepeatPenalty)
+			}
+		}
+	}
+	ids := make([]int, len(v))
+	for i := range ids {
+		ids[i] = i
+	}
+	slices.SortStableFunc(ids, func(a, b int) int {
+		if v[a] > v[b] {
+			return -1
+		} else if v[a] < v[b] {
+			return 1
+		}
+		return 0
+	})
+	if p.TopK > 0 {
+		ids = ids[:min(p.TopK, len(ids))]
+	}
+	probability := func() []float64 {
+		out, sum := make([]float64, len(ids)), 0.0
+		for i, id := range ids {
+			out[i] = math.Exp((v[id] - v[ids[0]]) / float64(p.Temperature))
+			sum += out[i]
+		}
+		for i := range out {
+			out[i] /= sum
+		}
+		return out
+	}
+	if p.TopP > 0 && p.TopP < 1 {
+		q, sum, n := probability(), 0.0, 0
+		for n < len(q) && (n == 0 || sum < float64(p.TopP)) {
+			sum += q[n]
+			n++
+		}
+		ids = ids[:n]
+	}
+	if p.MinP > 0 {
+		q, n := probability(), 0
+		for n < len(q) && q[n] >= float64(p.MinP)*q[0] {
+			n++
+		}
+		ids = ids[:n]
+	}
+	out := make([]float64, len(v))
+	for i, q := range probability() {
+		out[ids[i]] = q
+	}
+	return out
+}
+
+// TestDistribution compares 200,000 draws with the exact probabilities: nothing
+// outside the kept set, and Pearson's chi-square within the mean and 5 standard
+// deviations of its distribution.
+func TestDistribution(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	logits := make([]float32, 40)
+	for i := range logits {
+		logits[i] = float32(rng.NormFloat64() * 2)
+	}
+	logits[7], logits[9], logits[11] = logits[5], logits[5], inf(-1)
+	for _, p := range []Params{
+		{Temperature: 1},
+		{Temperature: 0.6},
+		{Temperature: 1.7},
+		{Temperature: 1, TopK: 5},
+		{Temperature: 1, TopK: 1000},
+		{Temperature: 1, TopP: 0.8},
+		{Temperature: 2, TopP: 0.5},
+		{Temperature: 1, TopP: 1e-6},
+		{Temperature: 1, MinP: 0.1},
+		{Temperature: 1.3, TopK: 20, TopP: 0.9, MinP: 0.05},
+		{Temperature: 1.3, TopP: 0.9, MinP: 0.05, RepeatPenalty: 1.5},
+		{Temperature: 1.3, TopK: 10, RepeatPenalty: 0.7},
+		{Temperature: 1e-4},
+	} {
+		t.Run(fmt.Sprintf("%+v", p), func(t *testing.T) {
+			p.Seed = 42
+			s := must(t, p)
+			recent := []int32{3, 5, 3, 30}
+			for _, id := range recent {
+				s.Accept(int(id))
+			}
+			want := exact(logits, p, recent)
+			const n = 200_000
+			seen := make([]int, len(logits))
+			for range n {
+				seen[pick(t, s, logits)]++
+			}
+			chi, degrees := 0.0, -1.0
+			rest, restWant := 0.0, 0.0 // cells too small to count on their own
+			for id, q := range want {
+				switch {
+				case q == 0:
+					if seen[id] > 0 {
+						t.Errorf("id %d chosen %d times, never expected", id, seen[id])
+					}
+				case n*q < 10:
+					rest += float64(seen[id])
+					restWant += n * q
+				default:
+					chi += math.Pow(float64(seen[id])-n*q, 2) / (n * q)
+					degrees++
+				}
+			}
+			if restWant > 0 {
+				chi += math.Pow(rest-restWant, 2) / max(restWant, 1)
+				degrees++
+			}
+			if limit := degrees + 5*math.Sqrt(2*max(degrees, 1)); chi > limit {
+				t.Errorf("chi-square %.1f for %v degrees of freedom, at most %.1f expected", chi, degrees, limit)
+			}
+		})
+	}
+}
+
+// TestTop holds the promise of DeviceTopK: the largest logits suffice.
+func TestTop(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for round := range 3000 {
+		p := Params{Seed: rng.Uint64()}
+		if rng.IntN(4) > 0 {
+			p.Temperature = 0.2 + 2*rng.Float32()
+			p.TopK = 1 + rng.IntN(12)
+		}
+		if rng.IntN(2) == 0 {
+			p.TopP = rng.Float32()
+		}
+		if rng.IntN(2) == 0 {
+			p.MinP = rng.Float32() * 0.3
+		}
+		if rng.IntN(2) == 0 {
+			p.RepeatPenalty = 1 + rng.Float32()
+			p.RepeatWindow = 1 + rng.IntN(8)
+		}
+		all := must(t, p)
+		k, ok := all.DeviceTopK()
+		if !ok {
+			t.Fatalf("%+v wants all logits", p)
+		}
+		top := all.Clone()
+		vocab := 1 + rng.IntN(60)
+		for step := range 20 {
+			logits := make([]float32, vocab)
+			for i := range logits {
+				// few values, so that many are equal
+				logits[i] = float32(rng.IntN(9)-4) / 2
+				if rng.IntN(12) == 0 {
+					logits[i] = inf(-1)
+				}
+			}
+			logits[rng.IntN(vocab)] = 0.25
+			ids := make([]int32, vocab)
+			for i := range ids {
+				ids[i] = int32(i)
+			}
+			slices.SortStableFunc(ids, func(a, b int32) int {
+				switch {
+				case logits[a] > logits[b]:
+					return -1
+				case logits[a] < logits[b]:
+					return 1
+				}
+				return 0
+			})
+			ids = ids[:min(k, vocab)]
+			values := make([]float32, len(ids))
+			for i, id := range ids {
+				values[i] = logits[id]
+			}
+			want := pick(t, all, logits)
+			got, err := top.SampleTop(ids, values)
+			if err != nil || got != want {
+				t.Fatalf("round %d step %d, %+v: got %d, %v from the %d largest, %d from all %d", round, step, p, got, err, k, want, vocab)
+			}
+			all.Accept(want)
+			top.Accept(want)
+		}
+	}
+}
+
+func TestDeviceTopK(t *testing.T) {
+	tests := []struct {
+		p  Params
+		k  int
+		ok bool
+	}{
+		{Params{}, 1, true},
+		{Params{RepeatPenalty: 1.1}, 1 + DefaultWindow, true},
+		{Params{RepeatPenalty: 1.1, RepeatWindow: 8}, 9, true},
+		{Params{RepeatPenalty: 0.9}, 0, false},
+		{Params{RepeatPenalty: 1, RepeatWindow: 8}, 1, true},
+		{Params{Temperature: 1, TopK: 40}, 40, true},
+		{Params{Temperature: 1, TopK: 40, TopP: 0.9, MinP: 0.1}, 40, true},
+		{Params{Temperature: 1, TopK: 40, RepeatPenalty: 1.1, RepeatWindow: 8}, 48, true},
+		{Params{Temperature: 1}, 0, false},
+		{Params{Temperature: 1, TopP: 0.9}, 0, false},
+		{Params{Temperature: 1, MinP: 0.1}, 0, false},
+	}
+	for _, test := range tests {
+		k, ok := must(t, test.p).DeviceTopK()
+		if k != test.k || ok != test.ok {
+			t.Errorf("%+v: got %d, %v, want %d, %v", test.p, k, ok, test.k, test.ok)
+		}
+	}
+}
+
+// TestSeed holds that a seed gives one sequence for good: these ids may not
+// change between versions.
+func TestSeed(t *testing.T) {
+	logits := []float32{1, 2, 3, 4, 3, 2, 1, 0}
+	draws := func(s *Sampler, n int) []int {
+		var out []int
+		for range n {
+			id := pick(t, s, logits)
+			s.Accept(id)
+			out = append(out, id)
+		}
+		return out
+	}
+	p := Params{Temperature: 1, TopP: 0.95, RepeatPenalty: 1.2, RepeatWindow: 4, Seed: 7}
+	got := draws(must(t, p), 16)
+	if want := []int{5, 1, 3, 0, 3, 3, 2, 3, 2, 4, 4, 3, 3, 2, 3, 4}; !slices.Equal(got, want) {
+		t.Errorf("seed 7: got %v, want %v", got, want)
+	}
+	if again := draws(must(t, p), 16); !slices.Equal(again, got) {
+		t.Errorf("the same seed gave %v, then %v", got, again)
+	}
+	p.Seed = 8
+	if other := draws(must(t, p), 16); slices.Equal(other, got) {
+		t.Error("another seed gave the same ids")
+	}
+	s := must(t, p)
+	draws(s, 5)
+	c := s.Clone()
+	if a, b := draws(s, 20), draws(c, 20); !slices.Equal(a, b) {
+		t.Errorf("the clone went another way: %v, %v", a, b)
+	}
+}
+
+// TestLargeVocabulary compares top-p over a real vocabulary with the book.
+func TestLargeVocabulary(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 9))
+	for _, spread := range []float64{0, 0.01, 1, 3, 30} {
+		logits := make([]float32, 5000)
+		for i := range logits {
+			logits[i] = float32(rng.NormFloat64() * spread)
+		}
+		for _, topP := range []float32{0.001, 0.3, 0.9, 0.999} {
+			p := Params{Temperature: 0.8, TopP: topP, Seed: 1}
+			s := must(t, p)
+			want := exact(logits, p, nil)
+			pick(t, s, logits)
+			var kept, expected int
+			for i, w := range s.weights {
+				if w > 0 {
+					kept++
+				}
+				if want[i] > 0 {
+					expected++
+				}
+				if (w > 0) != (want[i] > 0) && spread > 0 {
+					t.Errorf("spread %v, top-p %v: id %d kept %v, want %v", spread, topP, i, w > 0, want[i] > 0)
+				}
+			}
+			if d := kept - expected; d < -1 || d > 1 {
+				t.Errorf("spread %v, top-p %v: %d kept, want %d", spread, topP, kept, expected)
+			}
+		}
+	}
+}
+
+func BenchmarkSample(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	logits := make([]float32, 65024)
+	for i := range logits {
+		logits[i] = float32(rng.NormFloat64() * 2.5)
+	}
+	for _, p := range []Params{
+		{},
+		{Temperature: 0.8},
+		{Temperature: 0.8, TopP: 0.9},
+		{Temperature: 0.8, TopP: 0.99, MinP: 0.05, RepeatPenalty: 1.1},
+		{Temperature: 0.8, TopK: 40, TopP: 0.9},
+	} {
+		b.Run(fmt.Sprintf("%+v", p), func(b *testing.B) {
+			s := must(b, p)
+			for b.Loop() {
+				s.Accept(pick(b, s, logits))
+			}
+		})
+	}
+}
