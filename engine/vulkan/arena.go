@@ -49,8 +49,8 @@ func (a *arena) place(size int64) (b *block, off int64, ok bool) {
 	return b, best.off, true
 }
 
-// nextBlock is the size of the block to allocate for a buffer of size bytes. Blocks grow with what is there,
-// so that a small model stays small; a large buffer gets a block of its own, with nothing wasted.
+// nextBlock is the size of the block to allocate for a buffer of size bytes. Blocks grow with what is there, so
+// that at most about an eighth lies idle; a large buffer gets a block of its own, with nothing idle.
 func (a *arena) nextBlock(size int64) int64 {
 	size = roundUp(size, a.align)
 	if size >= a.limit/4 {
@@ -60,7 +60,7 @@ func (a *arena) nextBlock(size int64) int64 {
 	for _, b := range a.blocks {
 		total += b.size
 	}
-	return max(size, min(a.limit, max(leastBlock, roundUp(total/4, leastBlock))))
+	return max(size, min(a.limit, max(leastBlock, roundUp(total/8, leastBlock))))
 }
 
 // add puts an empty block to use.

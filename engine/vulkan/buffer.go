@@ -40,35 +40,26 @@ type View struct {
 // NewBuffer returns a buffer of size bytes in device memory, filled with zeros. The name is for reports.
 // Errors: ErrOutOfDeviceMemory with the bytes needed and free, ErrUnsupported for more than Limits.MaxAllocation.
 func (d *Device) NewBuffer(name string, p Purpose, size int64) (*Buffer, error) {
-	b, err := d.newBuffer(name, p, size, false)
-	if err != nil {
+	if err := d.enter("create buffer", name); err != nil {
 		return nil, err
 	}
-	m := d.memory
-	m.mu.Lock()
-	m.unzeroed[b] = struct{}{}
-	m.unzeroedCount.Store(int32(len(m.unzeroed)))
-	m.mu.Unlock()
-	return b, nil
+	defer d.leave()
+	return d.newBuffer(name, p, size, false)
 }
 
 // NewHostBuffer returns a buffer of size bytes in host memory that the device reads and writes directly, and
 // the host through Bytes; coherent, filled with zeros. Errors as NewBuffer.
 func (d *Device) NewHostBuffer(name string, p Purpose, size int64) (*Buffer, error) {
-	b, err := d.newBuffer(name, p, size, true)
-	if err != nil {
+	if err := d.enter("create buffer", name); err != nil {
 		return nil, err
 	}
-	clear(b.mapped)
-	return b, nil
+	defer d.leave()
+	return d.newBuffer(name, p, size, true)
 }
 
 func (d *Device) newBuffer(name string, p Purpose, size int64, host bool) (*Buffer, error) {
 	if size <= 0 {
 		return nil, fmt.Errorf("vulkan: create buffer %q: its size is %d", name, size)
-	}
-	if err := d.usable("create buffer", name); err != nil {
-		return nil, err
 	}
 	if l := d.info.Limits.MaxAllocation; size > l {
 		return nil, fmt.Errorf("vulkan: create buffer %q: %w: it needs %d bytes and the device allows %d in one allocation", name, ErrUnsupported, size, l)
@@ -104,6 +95,12 @@ func (d *Device) newBuffer(name string, p Purpose, size int64, host bool) (*Buff
 	}
 	d.setName(C.VK_OBJECT_TYPE_BUFFER, b.raw, name)
 	m.buffers[b] = struct{}{}
+	if host {
+		clear(b.mapped)
+	} else { // filled before its first use, all new buffers at once
+		m.unzeroed[b] = struct{}{}
+		m.toZero.Add(1)
+	}
 	return b, nil
 }
 
@@ -113,6 +110,15 @@ func (b *Buffer) Free() {
 	if b == nil {
 		return
 	}
+	b.d.life.RLock()
+	defer b.d.life.RUnlock()
+	if b.d.closed {
+		return
+	}
+	b.free()
+}
+
+func (b *Buffer) free() {
 	m := b.d.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -131,6 +137,12 @@ func (m *memory) retain(b *Buffer) bool {
 	return true
 }
 
+func (m *memory) alive(b *Buffer) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !b.freed && !b.released
+}
+
 func (m *memory) unretain(b *Buffer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -145,8 +157,10 @@ func (m *memory) releaseIfUnused(b *Buffer) {
 	}
 	b.released = true
 	b.mapped = nil
-	delete(m.unzeroed, b)
-	m.unzeroedCount.Store(int32(len(m.unzeroed)))
+	if _, ok := m.unzeroed[b]; ok {
+		delete(m.unzeroed, b)
+		m.toZero.Add(-1)
+	}
 	delete(m.buffers, b)
 	vk.DestroyBuffer(m.d.handle, b.handle, nil)
 	m.releaseSpan(b)
@@ -165,7 +179,8 @@ func (m *memory) releaseSpan(b *Buffer) {
 // Whole is a view of all its bytes.
 func (b *Buffer) Whole() View { return View{b, 0, b.size} }
 
-// View is a view of size bytes from off. Bounds are checked where the view is used.
+// View is a view of size bytes from off. Bounds are checked where the view is used. A view whose size is not a
+// multiple of 4 may be read by a shader up to the next one.
 func (b *Buffer) View(off, size int64) View { return View{b, off, size} }
 
 // Size is the buffer's size in bytes.
@@ -182,6 +197,9 @@ func (b *Buffer) Bytes() []byte {
 	return b.mapped
 }
 
+// Slice is the part of v of size bytes from off.
+func (v View) Slice(off, size int64) View { return View{v.Buffer, v.Offset + off, size} }
+
 // check says whether the view lies inside a live buffer of device d.
 func (v View) check(d *Device) error {
 	b := v.Buffer
@@ -190,6 +208,8 @@ func (v View) check(d *Device) error {
 		return fmt.Errorf("view of no buffer")
 	case b.d != d:
 		return fmt.Errorf("buffer %q belongs to another device", b.name)
+	case !d.memory.alive(b):
+		return fmt.Errorf("buffer %q is %w", b.name, ErrClosed)
 	case v.Size <= 0 || v.Offset < 0 || v.Offset > b.size || v.Size > b.size-v.Offset:
 		return fmt.Errorf("bytes %d..%d are outside buffer %q of %d bytes", v.Offset, v.Offset+v.Size, b.name, b.size)
 	}

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"unsafe"
@@ -76,14 +78,14 @@ func (d *Device) readCache() []byte {
 	if path == "" {
 		return nil
 	}
-	if st, err := os.Stat(path); err != nil || st.Size() > maxCacheBytes {
+	file, err := readLimited(path, maxCacheBytes)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	file, err := os.ReadFile(path)
-	if err != nil {
-		return nil
+	var data []byte
+	if err == nil {
+		data, err = d.parseCache(file)
 	}
-	data, err := d.parseCache(file)
 	if err != nil {
 		d.warn("pipeline cache %s is not used: %v; shaders are compiled anew", path, err)
 		return nil
@@ -91,9 +93,29 @@ func (d *Device) readCache() []byte {
 	return data
 }
 
+// readLimited reads a file of at most limit bytes.
+func readLimited(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() || st.Size() > limit {
+		return nil, fmt.Errorf("it is no file of at most %d bytes", limit)
+	}
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
 // openCache creates the driver's cache, from the file where that can be trusted.
 func (p *pipelines) openCache() error {
 	data := p.d.readCache()
+	if data != nil {
+		p.saved = sha256.Sum256(data)
+	}
 	info := vk.PipelineCacheCreateInfo{SType: vk.StructureTypePipelineCacheCreateInfo}
 	if len(data) > 0 {
 		c := cBytes(data)
@@ -108,19 +130,23 @@ func (p *pipelines) openCache() error {
 	return err
 }
 
-// saveCache writes the file if anything was compiled since. Trouble is a warning: the next start is slower, no more.
+// saveCache writes the file if there is something new. Trouble is a warning: the next start is slower, no more.
 func (p *pipelines) saveCache() {
-	p.mu.Lock()
-	dirty := p.dirty
-	p.dirty = false
-	p.mu.Unlock()
 	path := p.d.cachePath()
-	if !dirty || path == "" || p.d.lost.Load() {
+	if path == "" || p.d.lost.Load() {
 		return
 	}
+	p.saveMu.Lock()
+	defer p.saveMu.Unlock()
 	data, err := p.cacheData()
 	if err == nil {
-		err = writeCache(path, p.d.cacheHeader(data), data)
+		h := p.d.cacheHeader(data)
+		if h.Hash == p.saved {
+			return
+		}
+		if err = writeCache(path, h, data); err == nil {
+			p.saved = h.Hash
+		}
 	}
 	if err != nil {
 		p.d.warn("pipeline cache %s could not be saved: %v; the next start compiles the shaders anew", path, err)

@@ -9,17 +9,12 @@ import (
 	vk "github.com/vulkan-go/vulkan"
 )
 
-// Stages and accesses of barriers.
+// Stages of barriers and timestamps.
 const (
 	stageCompute  = uint64(C.VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT)
 	stageTransfer = uint64(C.VK_PIPELINE_STAGE_TRANSFER_BIT)
 	stageHost     = uint64(C.VK_PIPELINE_STAGE_HOST_BIT)
-	stageTop      = uint64(C.VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT)
 	stageBottom   = uint64(C.VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT)
-
-	accessWrites   = uint64(C.VK_ACCESS_SHADER_WRITE_BIT | C.VK_ACCESS_TRANSFER_WRITE_BIT)
-	accessReads    = uint64(C.VK_ACCESS_SHADER_READ_BIT | C.VK_ACCESS_TRANSFER_READ_BIT)
-	accessHostRead = uint64(C.VK_ACCESS_HOST_READ_BIT)
 )
 
 // ops are recorded commands in the shim's flat form (shim.h, KV_OP_*).
@@ -33,14 +28,24 @@ func (o *ops) barrier(srcStages, srcAccess, dstStages, dstAccess uint64) {
 	*o = append(*o, C.KV_OP_BARRIER, srcStages, srcAccess, dstStages, dstAccess)
 }
 
-// fullBarrier orders all device work before it with all after it.
-func (o *ops) fullBarrier() {
-	o.barrier(stageCompute|stageTransfer, accessWrites, stageCompute|stageTransfer, accessWrites|accessReads)
+// deviceBarrier orders the work of these stages before it with that after it.
+func (o *ops) deviceBarrier(stages uint64) {
+	var reads, writes uint64
+	if stages&stageCompute != 0 {
+		reads, writes = C.VK_ACCESS_SHADER_READ_BIT, C.VK_ACCESS_SHADER_WRITE_BIT
+	}
+	if stages&stageTransfer != 0 {
+		reads, writes = reads|C.VK_ACCESS_TRANSFER_READ_BIT, writes|C.VK_ACCESS_TRANSFER_WRITE_BIT
+	}
+	o.barrier(stages, writes, stages, reads|writes)
 }
+
+// fullBarrier orders all device work before it with all after it.
+func (o *ops) fullBarrier() { o.deviceBarrier(stageCompute | stageTransfer) }
 
 // hostBarrier makes all device writes before it readable by the host.
 func (o *ops) hostBarrier() {
-	o.barrier(stageCompute|stageTransfer, accessWrites, stageHost, accessHostRead)
+	o.barrier(stageCompute|stageTransfer, C.VK_ACCESS_SHADER_WRITE_BIT|C.VK_ACCESS_TRANSFER_WRITE_BIT, stageHost, C.VK_ACCESS_HOST_READ_BIT)
 }
 
 func (o *ops) copy(dst, src View) {

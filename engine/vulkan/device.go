@@ -22,6 +22,7 @@ type DeviceOptions struct {
 	Profile      bool  // time every dispatch (Program.Profile)
 	ForceStaging bool  // never write device memory directly, even where it is mapped
 	BlockBytes   int64 // upper size of a block that buffers share; 0 is 128 MiB
+	MemoryLimit  int64 // most bytes to allocate in the heap of device memory; 0 is what the device has
 }
 
 // Device is an open device with one compute queue.
@@ -36,13 +37,15 @@ type Device struct {
 	pipes    *pipelines
 	transfer transfer
 
+	life   sync.RWMutex // read-held by every call that uses the device, so that Close can wait for them
+	closed bool         // guarded by life
+	lost   atomic.Bool
+
 	queueMu sync.Mutex // guards the queue
-	lost    atomic.Bool
 
 	mu        sync.Mutex // guards what follows
 	programs  map[*Program]struct{}
 	uploaders map[*Uploader]struct{}
-	closed    bool
 }
 
 // Open opens a device that Devices or Choose returned.
@@ -91,32 +94,23 @@ func (in *Instance) Open(info DeviceInfo, o DeviceOptions) (*Device, error) {
 	return d, nil
 }
 
-// Close waits for the device, writes the pipeline cache and frees everything that came from the device. It may
-// be called twice.
+// Close waits for calls under way and for the device, writes the pipeline cache and frees everything that came
+// from the device; calls after it are ErrClosed. It may be called twice.
 func (d *Device) Close() {
-	d.mu.Lock()
-	if d.closed {
-		d.mu.Unlock()
+	d.life.Lock()
+	closed := d.closed
+	d.closed = true
+	d.life.Unlock()
+	if closed {
 		return
 	}
-	d.closed = true
-	var programs []*Program
-	for p := range d.programs {
-		programs = append(programs, p)
-	}
-	var uploaders []*Uploader
-	for u := range d.uploaders {
-		uploaders = append(uploaders, u)
-	}
-	d.mu.Unlock()
-	d.queueMu.Lock()
+	// From here on no other call touches the device.
 	vk.DeviceWaitIdle(d.handle)
-	d.queueMu.Unlock()
-	for _, p := range programs {
-		p.Free()
+	for p := range d.programs {
+		p.free()
 	}
-	for _, u := range uploaders {
-		u.Close()
+	for u := range d.uploaders {
+		u.free()
 	}
 	d.destroy()
 	d.in.mu.Lock()
@@ -146,35 +140,34 @@ func (d *Device) Limits() Limits { return d.info.Limits }
 // Features are the optional abilities that are enabled.
 func (d *Device) Features() Features { return d.info.Features }
 
-// Heaps are the device's memories with their budget and use at this moment.
+// Heaps are the device's memories with their budget and use at this moment. Without VK_EXT_memory_budget, Used
+// is what this device has allocated.
 func (d *Device) Heaps() []Heap {
-	heaps := slices.Clone(d.info.Heaps)
-	var budget, used [16]C.uint64_t
-	physical := d.info.physical
-	known := d.info.Features.MemoryBudget
-	C.kv_heaps_query(d.in.table, C.uint64_t(handle(&physical)), C.int(btoi(known)), &budget[0], &used[0])
-	for i := range heaps {
-		if known {
-			heaps[i].Budget, heaps[i].Used = int64(budget[i]), int64(used[i])
-		} else {
-			heaps[i].Used = d.memory.heapUse(uint32(i))
-		}
+	if d.enter("read", "heaps") != nil {
+		return slices.Clone(d.info.Heaps)
 	}
-	return heaps
+	defer d.leave()
+	d.memory.mu.Lock()
+	defer d.memory.mu.Unlock()
+	return d.memory.heaps()
 }
 
-// usable is an error where the device can no longer run anything.
-func (d *Device) usable(op, thing string) error {
-	if d.lost.Load() {
-		return fmt.Errorf("vulkan: %s %q: %w; open the model again", op, thing, ErrDeviceLost)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
+// enter begins a call that uses the device; leave ends it unless enter gives an error. Calls do not nest: a
+// waiting Close would lock them out.
+func (d *Device) enter(op, thing string) error {
+	d.life.RLock()
+	switch {
+	case d.closed:
+		d.life.RUnlock()
 		return fmt.Errorf("vulkan: %s %q: the device is %w", op, thing, ErrClosed)
+	case d.lost.Load():
+		d.life.RUnlock()
+		return fmt.Errorf("vulkan: %s %q: %w; open the model again", op, thing, ErrDeviceLost)
 	}
 	return nil
 }
+
+func (d *Device) leave() { d.life.RUnlock() }
 
 // fault is what VK_EXT_device_fault knows about the loss of the device, "" where it knows nothing.
 func (d *Device) fault() string {

@@ -314,8 +314,7 @@ func (in *Instance) Choose(selector string) (DeviceInfo, error) {
 
 func choose(all []DeviceInfo, selector string) (DeviceInfo, error) {
 	if len(all) == 0 {
-		return DeviceInfo{}, fmt.Errorf("vulkan: choose device: %w: Vulkan lists none; install a driver "+
-			"(for a machine without a GPU: mesa-vulkan-drivers)", ErrNoDevice)
+		return DeviceInfo{}, fmt.Errorf("vulkan: choose device: %w: %s", ErrNoDevice, noDriverAdvice)
 	}
 	selector = strings.TrimSpace(selector)
 	candidates := all
@@ -345,6 +344,9 @@ func choose(all []DeviceInfo, selector string) (DeviceInfo, error) {
 	}
 	return DeviceInfo{}, fmt.Errorf("vulkan: choose device: %w: %s; there are: %s", ErrNoDevice, what, listing(all))
 }
+
+const noDriverAdvice = "no Vulkan driver is installed; install the graphics card's, " +
+	"or Mesa's software driver, e.g. apt install mesa-vulkan-drivers"
 
 func rank(t DeviceType) int {
 	return slices.Index([]DeviceType{Discrete, Integrated, Virtual, Other, Software}, t)

@@ -6,6 +6,7 @@ import "C"
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/cgo"
 	"sync"
 	"unsafe"
@@ -41,7 +42,7 @@ type Instance struct {
 }
 
 // NewInstance opens the Vulkan loader and an instance of at least version 1.1.
-// Errors: ErrNoLoader with what to install; ErrUnsupported where the loader is older than 1.1 or validation is
+// Errors: ErrNoLoader or ErrNoDevice (no driver) with what to install; ErrUnsupported where the loader is older than 1.1 or validation is
 // asked for and its layer is not installed.
 func NewInstance(o InstanceOptions) (*Instance, error) {
 	get, err := loadBinding()
@@ -51,7 +52,7 @@ func NewInstance(o InstanceOptions) (*Instance, error) {
 	version := uint32(C.kv_instance_version(get))
 	if version < api11 {
 		return nil, fmt.Errorf("vulkan: open instance: %w: the loader offers Vulkan %s and 1.1 is needed; %s",
-			ErrUnsupported, versionString(version), loaderAdvice("linux"))
+			ErrUnsupported, versionString(version), loaderAdvice(runtime.GOOS))
 	}
 	in := &Instance{devices: map[*Device]struct{}{}}
 	validation := 0
@@ -63,6 +64,14 @@ func NewInstance(o InstanceOptions) (*Instance, error) {
 			return nil, fmt.Errorf("vulkan: open instance: %w: the Khronos validation layer is not installed, "+
 				"e.g. apt install vulkan-validationlayers", ErrUnsupported)
 		}
+		checks := func(s *C.char) C.int {
+			layer := C.CString(validationLayer)
+			defer C.free(unsafe.Pointer(layer))
+			return C.kv_has_instance_extension(get, layer, s)
+		}
+		if !cCheck("VK_EXT_validation_features", checks) {
+			return nil, fmt.Errorf("vulkan: open instance: %w: the Khronos validation layer lacks VK_EXT_validation_features", ErrUnsupported)
+		}
 		validation = 1
 		in.messages = cgo.NewHandle(o.OnMessage)
 	}
@@ -72,9 +81,15 @@ func NewInstance(o InstanceOptions) (*Instance, error) {
 	}
 	info := C.kv_instance_info(C.uint32_t(min(version, api13)), C.int(portability), C.int(validation), C.uintptr_t(in.messages))
 	defer C.kv_free(info)
+	noDriver := false
 	in.handle, err = create("open", "instance", func(h *vk.Instance) vk.Result {
-		return vk.CreateInstance(vk.NewInstanceCreateInfoRef(info), nil, h)
+		r := vk.CreateInstance(vk.NewInstanceCreateInfoRef(info), nil, h)
+		noDriver = r == vk.ErrorIncompatibleDriver
+		return r
 	})
+	if noDriver {
+		err = fmt.Errorf("vulkan: open instance: %w: %s", ErrNoDevice, noDriverAdvice)
+	}
 	if err != nil {
 		in.release()
 		return nil, err

@@ -26,6 +26,15 @@ const (
 	Saved   Purpose = "saved"
 )
 
+// place is the purpose's place in a report.
+func (p Purpose) place() int {
+	order := []Purpose{Weights, State, Scratch, Staging, Saved}
+	if i := slices.Index(order, p); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
 // MemoryReport is what the device's buffers take, in bytes. Allocated sums to Total exactly.
 type MemoryReport struct {
 	Purposes []PurposeUse // in the order of the constants; those in use
@@ -70,15 +79,15 @@ type memory struct {
 	hostType   uint32 // memory type of NewHostBuffer
 	align      int64
 
-	mu            sync.Mutex
-	arenas        map[arenaKey]*arena
-	buffers       map[*Buffer]struct{}
-	unzeroed      map[*Buffer]struct{} // buffers still to be filled with zeros
-	unzeroedCount atomic.Int32         // len(unzeroed), readable without mu
-	total         int64
-	peak          int64
-	perHeap       [16]int64
-	count         int // live allocations
+	mu       sync.Mutex
+	arenas   map[arenaKey]*arena
+	buffers  map[*Buffer]struct{}
+	unzeroed map[*Buffer]struct{} // buffers still to be filled with zeros
+	toZero   atomic.Int64         // buffers in unzeroed or being filled; readable without mu
+	total    int64
+	peak     int64
+	perHeap  [16]int64
+	count    int // live allocations
 }
 
 const bufferUsage = vk.BufferUsageFlags(vk.BufferUsageStorageBufferBit | vk.BufferUsageTransferSrcBit | vk.BufferUsageTransferDstBit)
@@ -175,7 +184,8 @@ type requirements struct {
 // createBuffer makes a VkBuffer without memory and says what memory it needs.
 func (m *memory) createBuffer(name string, size int64) (vk.Buffer, requirements, error) {
 	var b vk.Buffer
-	info := vk.BufferCreateInfo{SType: vk.StructureTypeBufferCreateInfo, Size: vk.DeviceSize(size), Usage: bufferUsage,
+	// Whole words, so that a fill reaches the last byte and a shader may read the last word.
+	info := vk.BufferCreateInfo{SType: vk.StructureTypeBufferCreateInfo, Size: vk.DeviceSize(roundUp(size, 4)), Usage: bufferUsage,
 		SharingMode: vk.SharingModeExclusive}
 	err := check(vk.CreateBuffer(m.d.handle, &info, nil, &b), "create buffer", name)
 	info.Free()
@@ -207,17 +217,22 @@ func (m *memory) typeOf(host bool) (index uint32, mapped bool) {
 	return m.deviceType, m.deviceMap
 }
 
+func (m *memory) heapOf(host bool) uint32 {
+	index, _ := m.typeOf(host)
+	return uint32(m.d.info.raw.type_heap[index])
+}
+
 // allocate takes size bytes from the driver; m.mu is held.
 func (m *memory) allocate(name string, size int64, host bool) (*allocation, error) {
 	index, mapped := m.typeOf(host)
-	heap := uint32(m.d.info.raw.type_heap[index])
+	heap := m.heapOf(host)
 	if l := m.d.info.Limits.MaxAllocation; size > l {
 		return nil, fmt.Errorf("vulkan: allocate %q: %w: it needs %d bytes and the device allows %d in one allocation", name, ErrUnsupported, size, l)
 	}
 	if m.count >= int(m.d.info.raw.max_allocations) {
 		return nil, fmt.Errorf("vulkan: allocate %q: %w: the device allows %d allocations", name, ErrOutOfDeviceMemory, m.count)
 	}
-	if free := m.freeIn(heap); size > free {
+	if free := m.heaps()[heap].Free(); size > free {
 		return nil, outOfMemory(name, size, free)
 	}
 	a := &allocation{}
@@ -227,7 +242,7 @@ func (m *memory) allocate(name string, size int64, host bool) (*allocation, erro
 	info.Free()
 	a.handle = h
 	if r == vk.ErrorOutOfDeviceMemory || r == vk.ErrorOutOfHostMemory {
-		return nil, outOfMemory(name, size, m.freeIn(heap))
+		return nil, outOfMemory(name, size, m.heaps()[heap].Free())
 	}
 	if err := m.d.deviceError(r, "allocate", name); err != nil {
 		return nil, err
@@ -247,15 +262,28 @@ func (m *memory) allocate(name string, size int64, host bool) (*allocation, erro
 	return a, nil
 }
 
-// freeIn is how many bytes the heap can still give this process.
-func (m *memory) freeIn(heap uint32) int64 {
-	if !m.d.info.Features.MemoryBudget {
-		return max(0, m.d.info.Heaps[heap].Size-m.perHeap[heap])
-	}
+// heaps are the device's heaps as they are now; m.mu is held.
+func (m *memory) heaps() []Heap {
+	d := m.d
+	heaps := slices.Clone(d.info.Heaps)
+	known := d.info.Features.MemoryBudget
 	var budget, used [16]C.uint64_t
-	physical := m.d.info.physical
-	C.kv_heaps_query(m.d.in.table, C.uint64_t(handle(&physical)), 1, &budget[0], &used[0])
-	return max(0, int64(budget[heap])-int64(used[heap]))
+	if known {
+		C.kv_heaps_query(d.in.table, C.uint64_t(handle(&d.info.physical)), 1, &budget[0], &used[0])
+	}
+	for i := range heaps {
+		if known {
+			heaps[i].Budget, heaps[i].Used = int64(budget[i]), int64(used[i])
+		} else {
+			heaps[i].Used = m.perHeap[i]
+		}
+	}
+	if l := d.o.MemoryLimit; l > 0 {
+		// What others use of the heap is in neither figure, so the limit counts what is ours.
+		h, ours := &heaps[m.heapOf(false)], m.perHeap[m.heapOf(false)]
+		h.Budget, h.Used = max(0, min(l, ours+h.Free())), ours
+	}
+	return heaps
 }
 
 func outOfMemory(name string, need, free int64) error {
@@ -266,20 +294,13 @@ func outOfMemory(name string, need, free int64) error {
 
 // dispose gives a block back to the driver; m.mu is held.
 func (m *memory) dispose(b *block, host bool) {
-	index, _ := m.typeOf(host)
 	if b.memory.mapped != nil {
 		vk.UnmapMemory(m.d.handle, b.memory.handle)
 	}
 	vk.FreeMemory(m.d.handle, b.memory.handle, nil)
 	m.count--
 	m.total -= b.size
-	m.perHeap[m.d.info.raw.type_heap[index]] -= b.size
-}
-
-func (m *memory) heapUse(heap uint32) int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.perHeap[heap]
+	m.perHeap[m.heapOf(host)] -= b.size
 }
 
 // free gives everything back.
@@ -288,7 +309,7 @@ func (m *memory) free() {
 	defer m.mu.Unlock()
 	for b := range m.buffers {
 		vk.DestroyBuffer(m.d.handle, b.handle, nil)
-		b.released = true
+		b.released, b.mapped = true, nil
 	}
 	clear(m.buffers)
 	clear(m.unzeroed)
@@ -296,8 +317,8 @@ func (m *memory) free() {
 		for _, b := range a.blocks {
 			m.dispose(b, k.host)
 		}
+		a.blocks = nil
 	}
-	clear(m.arenas)
 }
 
 // Memory reports what the device's buffers take, by purpose and by name.
@@ -323,18 +344,9 @@ func (d *Device) Memory() MemoryReport {
 			r.Purposes = append(r.Purposes, *u)
 		}
 	}
-	order := []Purpose{Weights, State, Scratch, Staging, Saved}
-	place := func(p Purpose) int {
-		if i := slices.Index(order, p); i >= 0 {
-			return i
-		}
-		return len(order)
-	}
-	slices.SortFunc(r.Purposes, func(a, b PurposeUse) int {
-		return cmp.Or(cmp.Compare(place(a.Purpose), place(b.Purpose)), cmp.Compare(a.Purpose, b.Purpose), btoi(a.Host)-btoi(b.Host))
-	})
+	slices.SortFunc(r.Purposes, comparePurposes)
 	slices.SortFunc(r.Buffers, func(a, b BufferUse) int {
-		return cmp.Or(cmp.Compare(place(a.Purpose), place(b.Purpose)), cmp.Compare(a.Purpose, b.Purpose), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(a.Purpose.place(), b.Purpose.place()), cmp.Compare(a.Purpose, b.Purpose), cmp.Compare(a.Name, b.Name))
 	})
 	return r
 }

@@ -58,7 +58,9 @@ type pipelines struct {
 	mu      sync.Mutex
 	made    map[pipelineKey]*Pipeline
 	layouts map[layoutKey]*layout
-	dirty   bool // compiled since the cache file was read or written
+
+	saveMu sync.Mutex
+	saved  [sha256.Size]byte // hash of the data in the cache file
 }
 
 func newPipelines(d *Device) (*pipelines, error) {
@@ -79,12 +81,14 @@ func (d *Device) Pipeline(ctx context.Context, spec PipelineSpec) (*Pipeline, er
 }
 
 // Pipelines compiles the specs in parallel and returns the pipelines in the same order. A spec of the same
-// content as an earlier one gives the same pipeline. ctx is checked before each compilation.
+// content as an earlier one gives the same pipeline. ctx is checked before each compilation. The pipeline cache
+// file, if any, is written when something new was compiled.
 // Errors: ErrUnsupported for a spec beyond the device's limits or a subgroup size it cannot choose.
 func (d *Device) Pipelines(ctx context.Context, specs []PipelineSpec) ([]*Pipeline, error) {
-	if err := d.usable("compile", "shaders"); err != nil {
+	if err := d.enter("compile", "shaders"); err != nil {
 		return nil, err
 	}
+	defer d.leave()
 	p := d.pipes
 	out := make([]*Pipeline, len(specs))
 	places := map[pipelineKey][]int{}
@@ -122,7 +126,11 @@ func (d *Device) Pipelines(ctx context.Context, specs []PipelineSpec) ([]*Pipeli
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	if len(todo) > 0 {
+		p.saveCache() // now rather than at Close: a program may be killed
+	}
+	if err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -200,7 +208,6 @@ func (p *pipelines) compile(s PipelineSpec, k pipelineKey) (*Pipeline, error) {
 		return other, nil
 	}
 	p.made[k] = made
-	p.dirty = true
 	return made, nil
 }
 
@@ -236,9 +243,8 @@ func (p *pipelines) layout(k layoutKey) (*layout, error) {
 	return l, nil
 }
 
-// free saves the cache file and destroys all pipelines.
+// free destroys all pipelines.
 func (p *pipelines) free() {
-	p.saveCache()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, made := range p.made {

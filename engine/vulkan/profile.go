@@ -11,20 +11,22 @@ import (
 	vk "github.com/vulkan-go/vulkan"
 )
 
-// KernelTime is the time that the dispatches of one pipeline took on the device, over all runs of a program.
-// Dispatches without a barrier between them may overlap, so the sum can exceed the time that passed.
+// KernelTime is the time that the dispatches of one pipeline took on the device, over all complete runs of a
+// program. Copies and fills count under "copy" and "fill".
 type KernelTime struct {
 	Name  string
 	Count int
 	Total time.Duration
 }
 
-// profile times every command of a program by a pair of timestamps.
+// profile reads the time at the start of each submission and after each command. A command's time runs from the
+// end of all before it to its own end: where commands overlap, the later one is charged only for what it adds,
+// so the times sum to what the device was busy.
 type profile struct {
 	d     *Device
 	pool  vk.QueryPool
 	raw   uint64
-	names []string // of each pair
+	names []string // of the command before each timestamp, "" at the start of a submission
 	mask  uint64   // valid bits
 	ticks []uint64
 	total map[string]*KernelTime
@@ -33,6 +35,7 @@ type profile struct {
 func newProfile(d *Device, r *Recorder) (*profile, error) {
 	p := &profile{d: d, total: map[string]*KernelTime{}}
 	for _, steps := range r.parts {
+		p.names = append(p.names, "")
 		for _, s := range steps {
 			switch s.kind {
 			case stepDispatch:
@@ -44,8 +47,8 @@ func newProfile(d *Device, r *Recorder) (*profile, error) {
 			}
 		}
 	}
-	n := max(1, len(p.names))
-	info := vk.QueryPoolCreateInfo{SType: vk.StructureTypeQueryPoolCreateInfo, QueryType: vk.QueryTypeTimestamp, QueryCount: uint32(2 * n)}
+	n := len(p.names)
+	info := vk.QueryPoolCreateInfo{SType: vk.StructureTypeQueryPoolCreateInfo, QueryType: vk.QueryTypeTimestamp, QueryCount: uint32(n)}
 	defer info.Free()
 	var err error
 	p.pool, err = create("create query pool of", r.name, func(h *vk.QueryPool) vk.Result {
@@ -55,41 +58,40 @@ func newProfile(d *Device, r *Recorder) (*profile, error) {
 		return nil, err
 	}
 	p.raw = handle(&p.pool)
-	p.ticks = make([]uint64, 2*n)
+	p.ticks = make([]uint64, n)
 	p.mask = 1<<d.info.raw.family_timestamp_bits[d.info.family] - 1
 	return p, nil
 }
 
-// begin resets the queries that a submission uses.
+// begin resets the queries that a submission uses and reads its first time.
 func (p *profile) begin(o *ops, first int, steps []step) {
-	n := 0
+	n := 1
 	for _, s := range steps {
 		if s.kind != stepBarrier {
 			n++
 		}
 	}
-	if n > 0 {
-		o.resetQueries(p.raw, 2*first, 2*n)
-	}
+	o.resetQueries(p.raw, first, n)
+	o.stamp(p.raw, first, stageBottom)
 }
 
 // collect adds the times of the run that has just ended.
 func (p *profile) collect() error {
-	if len(p.names) == 0 {
-		return nil
-	}
-	r := C.kv_query_results(p.d.table, C.uint64_t(p.raw), 0, C.uint32_t(2*len(p.names)), (*C.uint64_t)(&p.ticks[0]))
+	r := C.kv_query_results(p.d.table, C.uint64_t(p.raw), 0, C.uint32_t(len(p.names)), (*C.uint64_t)(&p.ticks[0]))
 	if err := p.d.deviceError(vk.Result(r), "read times of", "profile"); err != nil {
 		return err
 	}
 	for i, name := range p.names {
+		if name == "" {
+			continue
+		}
 		t := p.total[name]
 		if t == nil {
 			t = &KernelTime{Name: name}
 			p.total[name] = t
 		}
 		t.Count++
-		ticks := (p.ticks[2*i+1] - p.ticks[2*i]) & p.mask
+		ticks := (p.ticks[i] - p.ticks[i-1]) & p.mask
 		t.Total += time.Duration(float64(ticks) * p.d.info.Limits.TimestampNanos)
 	}
 	return nil

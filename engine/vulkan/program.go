@@ -40,9 +40,10 @@ const depth = 2
 
 func newProgram(r *Recorder) (p *Program, err error) {
 	d := r.d
-	if err := d.usable("record", r.name); err != nil {
+	if err := d.enter("record", r.name); err != nil {
 		return nil, err
 	}
+	defer d.leave()
 	p = &Program{d: d, name: r.name, stats: r.stats}
 	defer func() {
 		if err != nil {
@@ -123,18 +124,20 @@ func (p *Program) encode(steps []step, sets []uint64, query *int) ops {
 	o.fullBarrier()
 	if p.profile != nil {
 		p.profile.begin(&o, *query, steps)
+		*query++
 	}
-	hostWrite := false
+	stages, hostWrite := stageCompute, false
 	for _, s := range steps {
 		hostWrite = hostWrite || s.hostWrite
-		if s.kind == stepBarrier {
-			o.fullBarrier()
-			continue
+		if s.kind == stepCopy || s.kind == stepFill {
+			stages = stageCompute | stageTransfer
 		}
-		if p.profile != nil {
-			o.stamp(p.profile.raw, 2**query, stageTop)
-		}
+	}
+	for _, s := range steps {
 		switch s.kind {
+		case stepBarrier:
+			o.deviceBarrier(stages)
+			continue
 		case stepDispatch:
 			o.dispatch(s.pipeline.raw, s.pipeline.layout.raw, sets[s.set], s.x, s.y, s.z, s.push, s.size)
 		case stepCopy:
@@ -143,9 +146,9 @@ func (p *Program) encode(steps []step, sets []uint64, query *int) ops {
 			o.fill(s.dst, s.word)
 		}
 		if p.profile != nil {
-			o.stamp(p.profile.raw, 2**query+1, stageBottom)
+			o.stamp(p.profile.raw, *query, stageBottom)
+			*query++
 		}
-		*query++
 	}
 	if hostWrite {
 		o.hostBarrier()
@@ -157,6 +160,10 @@ func (p *Program) encode(steps []step, sets []uint64, query *int) ops {
 // submissions in flight (two at most) are waited for, and the rest does not run.
 // Errors: ctx's, ErrDeviceLost.
 func (p *Program) Run(ctx context.Context) error {
+	if err := p.d.enter("run", p.name); err != nil {
+		return err
+	}
+	defer p.d.leave()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.start(); err != nil {
@@ -186,6 +193,10 @@ func (p *Program) Run(ctx context.Context) error {
 // way is waited for first. Programs of one device run in the order of their submission, and each sees what the
 // ones before it wrote.
 func (p *Program) Submit() error {
+	if err := p.d.enter("run", p.name); err != nil {
+		return err
+	}
+	defer p.d.leave()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.start(); err != nil {
@@ -202,6 +213,10 @@ func (p *Program) Submit() error {
 
 // Wait waits for the end of the last Submit.
 func (p *Program) Wait() error {
+	if err := p.d.enter("wait for", p.name); err != nil {
+		return err
+	}
+	defer p.d.leave()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.freed {
@@ -214,9 +229,6 @@ func (p *Program) Wait() error {
 func (p *Program) start() error {
 	if p.freed {
 		return fmt.Errorf("vulkan: run %q: the program is %w", p.name, ErrClosed)
-	}
-	if p.d.lost.Load() {
-		return p.d.usable("run", p.name)
 	}
 	if err := p.finish(true); err != nil {
 		return err
@@ -251,6 +263,15 @@ func (p *Program) Free() {
 	if p == nil {
 		return
 	}
+	p.d.life.RLock()
+	defer p.d.life.RUnlock()
+	if p.d.closed {
+		return
+	}
+	p.free()
+}
+
+func (p *Program) free() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.freed {

@@ -153,6 +153,10 @@ func (r *Recorder) End() (*Program, error) {
 	if n := len(r.parts); len(r.parts[n-1]) == 0 {
 		r.parts = r.parts[:n-1]
 	}
+	if len(r.parts) == 0 {
+		r.fail("it has no commands")
+		return nil, r.err
+	}
 	r.stats.Submissions = len(r.parts)
 	return newProgram(r)
 }

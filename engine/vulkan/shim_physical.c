@@ -82,6 +82,7 @@ void kv_physical_query(kv_instance *in, uint64_t physical, kv_physical *o) {
 	VkPhysicalDeviceMaintenance3Properties m3 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES};
 	VkPhysicalDeviceDriverProperties dr = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
 	VkPhysicalDeviceSubgroupSizeControlProperties sc = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+	VkPhysicalDeviceMaintenance4Properties m4 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES, .maxBufferSize = UINT64_MAX};
 	if (api >= VK_API_VERSION_1_1) {
 		p2.pNext = NULL;
 		void **tail = &p2.pNext;
@@ -90,6 +91,7 @@ void kv_physical_query(kv_instance *in, uint64_t physical, kv_physical *o) {
 		CHAIN(m3);
 		if (api >= VK_API_VERSION_1_2 || has(ext, n, "VK_KHR_driver_properties")) CHAIN(dr);
 		if (api >= VK_API_VERSION_1_3 || has(ext, n, "VK_EXT_subgroup_size_control")) CHAIN(sc);
+		if (api >= VK_API_VERSION_1_3 || has(ext, n, "VK_KHR_maintenance4")) CHAIN(m4);
 		in->GetPhysicalDeviceProperties2(pd, &p2);
 		query_features(in, pd, api, ext, n, &o->features);
 	}
@@ -108,7 +110,7 @@ void kv_physical_query(kv_instance *in, uint64_t physical, kv_physical *o) {
 	o->device_id = p->deviceID;
 	o->type = p->deviceType;
 	o->max_storage_range = l->maxStorageBufferRange;
-	o->max_allocation = m3.maxMemoryAllocationSize;
+	o->max_allocation = m3.maxMemoryAllocationSize < m4.maxBufferSize ? m3.maxMemoryAllocationSize : m4.maxBufferSize;
 	o->storage_align = l->minStorageBufferOffsetAlignment;
 	o->noncoherent_atom = l->nonCoherentAtomSize;
 	o->max_allocations = l->maxMemoryAllocationCount;

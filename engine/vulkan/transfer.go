@@ -48,15 +48,15 @@ func (t *transfer) ensureStaging(d *Device) error {
 	if t.staging != nil {
 		return nil
 	}
-	b, err := d.NewHostBuffer("transfer", Staging, transferBytes)
+	b, err := d.newBuffer("transfer", Staging, transferBytes, true)
 	t.staging = b
 	return err
 }
 
-// zeroNew fills new buffers with zeros, except the one that is about to be overwritten as a whole.
+// zeroNew fills new buffers with zeros before anything uses them, except one that is about to be overwritten as
+// a whole.
 func (d *Device) zeroNew(except View) error {
-	m := d.memory
-	if m.unzeroedCount.Load() == 0 {
+	if d.memory.toZero.Load() == 0 {
 		return nil
 	}
 	d.transfer.mu.Lock()
@@ -70,36 +70,41 @@ func (d *Device) zeroNewLocked(except View) error {
 	var o ops
 	var filled []*Buffer
 	m.mu.Lock()
+	n := len(m.unzeroed)
 	for b := range m.unzeroed {
 		switch {
-		case b == except.Buffer && except.Size == b.size: // every byte of it is about to be written
+		case b == except.Buffer && except.Size == b.size:
 		case b.mapped != nil:
 			clear(b.mapped)
 		default:
-			o.fill(View{b, 0, b.size}, 0)
+			if len(o) == 0 {
+				o.fullBarrier() // the memory may be that of a buffer just freed
+			}
+			o.fill(View{b, 0, roundUp(b.size, 4)}, 0)
 			b.refs++ // it may be freed meanwhile
 			filled = append(filled, b)
 		}
 	}
 	clear(m.unzeroed)
-	m.unzeroedCount.Store(0)
 	m.mu.Unlock()
-	if len(o) == 0 {
-		return nil
+	var err error
+	if len(o) > 0 {
+		err = d.transfer.run(d, o)
 	}
-	err := d.transfer.run(d, o)
 	for _, b := range filled {
 		m.unretain(b)
 	}
+	m.toZero.Add(-int64(n)) // only now may others pass zeroNew without waiting here
 	return err
 }
 
 // Upload copies src into dst, which has the same size, and waits until it is there.
-// ctx is checked between pieces; after a cancellation part of dst may be written.
+// ctx is checked between pieces; after a cancellation what dst holds is undefined.
 func (d *Device) Upload(ctx context.Context, dst View, src []byte) error {
-	if err := d.checkTransfer("upload to", dst, len(src)); err != nil {
+	if err := d.enterTransfer("upload to", dst, int64(len(src))); err != nil {
 		return err
 	}
+	defer d.leave()
 	t := &d.transfer
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -133,9 +138,10 @@ func (d *Device) Upload(ctx context.Context, dst View, src []byte) error {
 // Download copies src into dst, which has the same size. It sees the writes of every program that has been
 // waited for. ctx is checked between pieces.
 func (d *Device) Download(ctx context.Context, dst []byte, src View) error {
-	if err := d.checkTransfer("download from", src, len(dst)); err != nil {
+	if err := d.enterTransfer("download from", src, int64(len(dst))); err != nil {
 		return err
 	}
+	defer d.leave()
 	t := &d.transfer
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -167,19 +173,22 @@ func (d *Device) Download(ctx context.Context, dst []byte, src View) error {
 	return nil
 }
 
-func (d *Device) checkTransfer(op string, v View, n int) error {
+// enterTransfer is enter with a check of the view and of the size of the data.
+func (d *Device) enterTransfer(op string, v View, n int64) error {
 	name := ""
 	if v.Buffer != nil {
 		name = v.Buffer.name
 	}
-	if err := d.usable(op, name); err != nil {
+	if err := d.enter(op, name); err != nil {
 		return err
 	}
-	if err := v.check(d); err != nil {
-		return fmt.Errorf("vulkan: %s %q: %w", op, name, err)
+	err := v.check(d)
+	if err == nil && n != v.Size {
+		err = fmt.Errorf("the view has %d bytes and the data %d", v.Size, n)
 	}
-	if int64(n) != v.Size {
-		return fmt.Errorf("vulkan: %s %q: the view has %d bytes and the data %d", op, name, v.Size, n)
+	if err != nil {
+		d.leave()
+		return fmt.Errorf("vulkan: %s %q: %w", op, name, err)
 	}
 	return nil
 }

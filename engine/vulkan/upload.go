@@ -25,15 +25,17 @@ type Uploader struct {
 	at      int   // segment being filled
 	fill    int64 // bytes in it
 	pending ops
+	held    [ringSegments][]*Buffer // destinations of each segment's copies, kept alive until they end
 	closed  bool
 }
 
 // NewUploader returns an uploader whose ring has about ringBytes bytes. The ring is allocated by the first
 // write that needs it, so an uploader to mapped memory takes none.
 func (d *Device) NewUploader(ringBytes int64) (*Uploader, error) {
-	if err := d.usable("create", "uploader"); err != nil {
+	if err := d.enter("create", "uploader"); err != nil {
 		return nil, err
 	}
+	defer d.leave()
 	segment := roundUp(max(ringBytes, leastRing)/ringSegments, 256)
 	u := &Uploader{d: d, segment: segment, size: segment * ringSegments}
 	d.mu.Lock()
@@ -44,13 +46,14 @@ func (d *Device) NewUploader(ringBytes int64) (*Uploader, error) {
 
 // Write fills dst. It calls fill with consecutive pieces p of dst, where off is the piece's place from dst's
 // start; fill writes every byte of p and does not read it (mapped memory may be slow to read).
-// The bytes are there after Flush. ctx is checked between pieces; after an error or a cancellation part of dst
-// may be written, and the uploader can be used on.
+// The bytes are there after Flush. ctx is checked between pieces; after an error or a cancellation what dst
+// holds is undefined, and the uploader can be used on.
 func (u *Uploader) Write(ctx context.Context, dst View, fill func(p []byte, off int64) error) error {
 	d := u.d
-	if err := d.checkTransfer("upload to", dst, int(dst.Size)); err != nil {
+	if err := d.enterTransfer("upload to", dst, dst.Size); err != nil {
 		return err
 	}
+	defer d.leave()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed {
@@ -92,6 +95,7 @@ func (u *Uploader) Write(ctx context.Context, dst View, fill func(p []byte, off 
 			u.pending.fullBarrier()
 		}
 		u.pending.copy(dst.Buffer.View(dst.Offset+off, n), u.ring.View(at, n))
+		u.hold(dst.Buffer)
 		u.fill = min(u.segment, roundUp(u.fill+n, 16))
 		off += n
 	}
@@ -106,7 +110,7 @@ func (u *Uploader) ensureRing() error {
 	if err != nil {
 		return err
 	}
-	b, err := u.d.NewHostBuffer("upload ring", Staging, u.size)
+	b, err := u.d.newBuffer("upload ring", Staging, u.size, true)
 	if err != nil {
 		c.free()
 		return err
@@ -129,11 +133,32 @@ func (u *Uploader) next() error {
 	}
 	u.at = (u.at + 1) % ringSegments
 	u.fill = 0
-	return u.cmds.wait(u.at)
+	return u.wait(u.at)
+}
+
+// hold keeps b alive until the copies of the segment being filled have ended.
+func (u *Uploader) hold(b *Buffer) {
+	if h := u.held[u.at]; (len(h) == 0 || h[len(h)-1] != b) && u.d.memory.retain(b) {
+		u.held[u.at] = append(h, b)
+	}
+}
+
+// wait waits for the copies of segment i.
+func (u *Uploader) wait(i int) error {
+	err := u.cmds.wait(i)
+	for _, b := range u.held[i] {
+		u.d.memory.unretain(b)
+	}
+	u.held[i] = u.held[i][:0]
+	return err
 }
 
 // Flush waits until everything written is in its buffers. ctx is checked before the wait.
 func (u *Uploader) Flush(ctx context.Context) error {
+	if err := u.d.enter("flush", "uploader"); err != nil {
+		return err
+	}
+	defer u.d.leave()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed {
@@ -152,7 +177,7 @@ func (u *Uploader) Flush(ctx context.Context) error {
 func (u *Uploader) drain() error {
 	err := u.next()
 	for i := range ringSegments {
-		if e := u.cmds.wait(i); err == nil {
+		if e := u.wait(i); err == nil {
 			err = e
 		}
 	}
@@ -161,6 +186,15 @@ func (u *Uploader) drain() error {
 
 // Close ends the copies under way and frees the ring; what was not flushed may be missing. It may be called twice.
 func (u *Uploader) Close() {
+	u.d.life.RLock()
+	defer u.d.life.RUnlock()
+	if u.d.closed {
+		return
+	}
+	u.free()
+}
+
+func (u *Uploader) free() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed {
@@ -168,8 +202,11 @@ func (u *Uploader) Close() {
 	}
 	u.closed = true
 	if u.ring != nil {
+		for i := range ringSegments {
+			u.wait(i)
+		}
 		u.cmds.free()
-		u.ring.Free()
+		u.ring.free()
 	}
 	u.d.mu.Lock()
 	delete(u.d.uploaders, u)
