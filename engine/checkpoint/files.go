@@ -49,7 +49,9 @@ func (c *Checkpoint) readGeneration(folder weights.Folder) error {
 	if o == nil {
 		return err
 	}
-	c.EOS = o.integers("eos_token_id", c.EOS)
+	if o.has("eos_token_id") {
+		c.EOS = o.tokenIDs("eos_token_id", nil)
+	}
 	c.BOS = o.integer("bos_token_id", c.BOS)
 	c.Pad = o.integer("pad_token_id", c.Pad)
 	g := &c.Files.Generation

@@ -36,14 +36,8 @@ func OpenFS(fsys fs.FS, name string) (*Checkpoint, error) {
 }
 
 func open(folder weights.Folder, name string) (*Checkpoint, error) {
-	if name == "" && !folder.Has("config.json") {
-		var err error
-		if name, err = onlyGGUF(folder); err != nil {
-			return nil, err
-		}
-	}
-	if name == "" {
-		return openHF(folder, "")
+	if name == "" || name == "config.json" {
+		return openFolder(folder)
 	}
 	magic, err := folder.Head(name, 4)
 	switch {
@@ -53,81 +47,87 @@ func open(folder weights.Folder, name string) (*Checkpoint, error) {
 		return openGGUF(folder, name)
 	case isTorch(name):
 		return nil, torchError(folder.File(name))
-	case name == "config.json" || strings.HasSuffix(name, ".safetensors.index.json"):
-		return openHF(folder, "")
 	}
 	return openHF(folder, name)
 }
 
-// onlyGGUF returns the one GGUF file of a folder, "" where there is none.
-func onlyGGUF(folder weights.Folder) (string, error) {
+// openFolder opens the safetensors model of a folder, or else its one GGUF
+// file, or tells what is the matter with a folder that has neither.
+func openFolder(folder weights.Folder) (*Checkpoint, error) {
+	name, err := safetensors.Find(folder)
+	if err == nil {
+		return openHF(folder, name)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	names, err := folder.Names()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var found []string
+	var ggufs, torch []string
 	for _, n := range names {
 		if strings.EqualFold(filepath.Ext(n), ".gguf") {
-			found = append(found, n)
+			ggufs = append(ggufs, n)
+		}
+		if isTorch(n) {
+			torch = append(torch, n)
 		}
 	}
-	if len(found) > 1 {
-		return "", &weights.FileError{Kind: weights.ErrBadModel, File: folder.Path(),
-			Problem: "more than one model: " + strings.Join(found, ", "), Way: "name the file to open"}
+	fail := func(kind error, problem, way string) error {
+		return &weights.FileError{Kind: kind, File: folder.Path(), Problem: problem, Way: way, Cause: fs.ErrNotExist}
 	}
-	return strings.Join(found, ""), nil
+	switch {
+	case len(ggufs) == 1:
+		return openGGUF(folder, ggufs[0])
+	case len(ggufs) > 1:
+		return nil, &weights.FileError{Kind: weights.ErrBadModel, File: folder.Path(),
+			Problem: "more than one model: " + strings.Join(ggufs, ", "), Way: "name the file to open"}
+	case !folder.Has("config.json"):
+		return nil, fail(weights.ErrBadModel, "no model in this folder", "a model folder has config.json and .safetensors files, or a .gguf file")
+	}
+	if _, _, err := readConfig(folder); err != nil { // that it is no Mamba at all is the more useful answer
+		return nil, err
+	}
+	if len(torch) > 0 {
+		return nil, torchError(folder.File(torch[0]))
+	}
+	return nil, fail(weights.ErrMissingTensor, "config.json, but no weights",
+		"download model.safetensors, or all shards with model.safetensors.index.json")
 }
 
-// openHF opens a folder with config.json; name is a file in it, or "".
-func openHF(folder weights.Folder, name string) (*Checkpoint, error) {
+func readConfig(folder weights.Folder) (Config, sizes, error) {
 	data, err := folder.Read("config.json", maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &weights.FileError{Kind: weights.ErrBadModel, File: folder.Path(), Problem: "no config.json",
-			Way: "open a model folder with config.json beside the weights, or a .gguf file", Cause: fs.ErrNotExist}
+		err = &weights.FileError{Kind: weights.ErrBadModel, File: folder.Path(), Problem: "no config.json beside the weights",
+			Way: "download it into the same folder", Cause: fs.ErrNotExist}
 	}
 	if err != nil {
-		return nil, err
+		return Config{}, sizes{}, err
 	}
-	cfg, want, err := parseConfig(folder.File("config.json"), data)
+	return parseConfig(folder.File("config.json"), data)
+}
+
+// openHF opens a .safetensors file, or an index of shards, beside config.json.
+func openHF(folder weights.Folder, name string) (*Checkpoint, error) {
+	cfg, want, err := readConfig(folder)
 	if err != nil {
 		return nil, err
-	}
-	if name == "" {
-		if name, err = findWeights(folder); err != nil {
-			return nil, err
-		}
 	}
 	src, err := safetensors.OpenIn(folder, name)
 	if err != nil {
 		return nil, err
 	}
 	c := &Checkpoint{Config: cfg, source: src}
-	if err := c.load(src, hfNaming(hfPrefix(src)), want); err != nil {
-		src.Close()
-		return nil, err
+	err = c.readFiles(folder)
+	if err == nil {
+		err = c.load(src, hfNaming(hfPrefix(src)), want)
 	}
-	if err := c.readFiles(folder); err != nil {
+	if err != nil {
 		src.Close()
 		return nil, err
 	}
 	return c, nil
-}
-
-// findWeights names the weights of a folder, and tells what is the matter
-// with one that has none Kestrel reads.
-func findWeights(folder weights.Folder) (string, error) {
-	name, err := safetensors.Find(folder)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return name, err
-	}
-	names, _ := folder.Names()
-	for _, n := range names {
-		if isTorch(n) {
-			return "", torchError(folder.File(n))
-		}
-	}
-	return "", &weights.FileError{Kind: weights.ErrMissingTensor, File: folder.Path(), Problem: "config.json, but no weights",
-		Way: "download model.safetensors, or all shards with model.safetensors.index.json", Cause: fs.ErrNotExist}
 }
 
 func isTorch(name string) bool {
@@ -160,17 +160,19 @@ func hfPrefix(src weights.Source) string {
 	return "backbone."
 }
 
-// modelName derives a name from the path where the files give none.
+// modelName derives a name from the path where the files give none. In the
+// cache of Hugging Face's hub the folder's own name is a hash; the model's
+// stands in ".../models--tiiuae--falcon-mamba-7b/snapshots/HASH".
 func modelName(path string) string {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		abs = path
+	if path == "." { // the root of an embedded model
+		return ""
 	}
-	base := filepath.Base(abs)
-	for _, ext := range []string{".safetensors", ".gguf"} {
-		base = strings.TrimSuffix(base, ext)
+	dir, base := filepath.Split(filepath.Clean(path))
+	dir = filepath.Clean(dir)
+	if repo, ok := strings.CutPrefix(filepath.Base(filepath.Dir(dir)), "models--"); ok && filepath.Base(dir) == "snapshots" {
+		return repo[strings.LastIndex(repo, "--")+len("--"):]
 	}
-	return base
+	return strings.TrimSuffix(strings.TrimSuffix(base, ".safetensors"), ".gguf")
 }
 
 var errNoDefault = errors.New(`a list of chat templates without one named "default"`)

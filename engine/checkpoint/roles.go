@@ -66,7 +66,7 @@ func (c *Checkpoint) load(src weights.Source, nm naming, want sizes) error {
 	l := loader{src: src, nm: nm}
 	cfg := &c.Config
 	var err error
-	if c.Embed, err = l.embedding(); err != nil {
+	if c.Embed, err = l.embedding(c.Tied); err != nil {
 		return err
 	}
 	if err := l.measure(cfg, c.Embed); err != nil {
@@ -76,14 +76,16 @@ func (c *Checkpoint) load(src weights.Source, nm naming, want sizes) error {
 	if err := want.check(*cfg, src.Path()); err != nil {
 		return err
 	}
+	if err := cfg.checkIDs(src.Path()); err != nil {
+		return err
+	}
 	for i := range cfg.Layers {
 		layer := Layer{negated: nm.layer == ggufNaming.layer}
 		for _, r := range layerRoles {
 			name := nm.layerName(i, r)
 			t, err := l.tensor(name, r.shape(*cfg))
-			if errors.Is(err, weights.ErrMissingTensor) && r.hf == "mixer.conv1d.bias" && !want.convBias {
-				n := r.shape(*cfg)
-				t, err = weights.Tensor{Name: name, DType: weights.F32, Shape: n, Data: make([]byte, 4*n[0])}, nil
+			if r.hf == "mixer.conv1d.bias" && !want.convBias {
+				t, err = l.noBias(t, err, name, cfg.Inner)
 			}
 			if err != nil {
 				return err
@@ -99,6 +101,18 @@ func (c *Checkpoint) load(src weights.Source, nm naming, want sizes) error {
 		return err
 	}
 	return l.refuseUnknown()
+}
+
+// noBias stands in zeros for the bias of a convolution that has none.
+func (l loader) noBias(found weights.Tensor, err error, name string, n int) (weights.Tensor, error) {
+	switch {
+	case errors.Is(err, weights.ErrMissingTensor):
+		return weights.Tensor{Name: name, DType: weights.F32, Shape: []int{n}, Data: make([]byte, 4*n), File: l.src.Path()}, nil
+	case err != nil:
+		return found, err
+	}
+	return found, &weights.FileError{Kind: weights.ErrBadModel, File: found.File, Tensor: name,
+		Problem: "in the file, but the configuration has use_conv_bias false"}
 }
 
 // loadHead follows transformers: where the configuration ties the head but the
@@ -161,13 +175,18 @@ func (l loader) shapeError(t weights.Tensor, found []int, expected string) error
 		Problem: fmt.Sprintf("expected shape %s, found %s", expected, weights.ShapeString(found))}
 }
 
-func (l loader) embedding() (t weights.Tensor, err error) {
-	for i := len(l.nm.embed) - 1; i >= 0; i-- { // so that the usual spelling is the one an error names
-		if t, err = l.raw(l.nm.embed[i]); !errors.Is(err, weights.ErrMissingTensor) {
-			break
+// embedding finds the embedding; a tied model may have it as its head alone.
+func (l loader) embedding(tied bool) (weights.Tensor, error) {
+	names := l.nm.embed
+	if tied {
+		names = append(slices.Clone(names), l.nm.head)
+	}
+	for _, name := range names {
+		if t, err := l.raw(name); !errors.Is(err, weights.ErrMissingTensor) {
+			return t, err
 		}
 	}
-	return t, err
+	return l.raw(names[0]) // the error names the usual spelling
 }
 
 // measure takes the sizes from the embedding and layer 0.
@@ -273,6 +292,23 @@ func (s sizes) check(c Config, file string) error {
 	if s.vocab > c.Vocab { // rows may be padded, never fewer
 		return &weights.FileError{Kind: weights.ErrBadModel, File: file,
 			Problem: fmt.Sprintf("the configuration states a vocabulary of %d, the embedding has %d rows", s.vocab, c.Vocab)}
+	}
+	return nil
+}
+
+// checkIDs sees that the ids the model may be fed lie in its vocabulary. The
+// padding is never fed: some publishers name one the embedding has no row for.
+func (c *Config) checkIDs(file string) error {
+	for what, ids := range map[string][]int{"bos": {c.BOS}, "eos": c.EOS} {
+		for _, id := range ids {
+			if id >= c.Vocab || id < 0 && what == "eos" {
+				return &weights.FileError{Kind: weights.ErrBadModel, File: file,
+					Problem: fmt.Sprintf("%s_token_id is %d, outside the vocabulary of %d", what, id, c.Vocab)}
+			}
+		}
+	}
+	if c.Pad >= c.Vocab {
+		c.Pad = -1
 	}
 	return nil
 }

@@ -15,28 +15,47 @@ func Decode(dst []float32, d DType, src []byte) error {
 	}
 	switch d {
 	case F32:
+		for len(src) >= 8 && len(dst) >= 2 {
+			w := binary.LittleEndian.Uint64(src)
+			dst[0] = math.Float32frombits(uint32(w))
+			dst[1] = math.Float32frombits(uint32(w >> 32))
+			src, dst = src[8:], dst[2:]
+		}
 		for i := range dst {
-			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src))
-			src = src[4:]
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
 		}
 	case F16:
+		for len(src) >= 8 && len(dst) >= 4 {
+			w := binary.LittleEndian.Uint64(src)
+			dst[0] = float16(uint16(w))
+			dst[1] = float16(uint16(w >> 16))
+			dst[2] = float16(uint16(w >> 32))
+			dst[3] = float16(uint16(w >> 48))
+			src, dst = src[8:], dst[4:]
+		}
 		for i := range dst {
-			dst[i] = float16(binary.LittleEndian.Uint16(src))
-			src = src[2:]
+			dst[i] = float16(binary.LittleEndian.Uint16(src[2*i:]))
 		}
 	case BF16:
+		for len(src) >= 8 && len(dst) >= 4 {
+			w := binary.LittleEndian.Uint64(src)
+			dst[0] = math.Float32frombits(uint32(w) << 16)
+			dst[1] = math.Float32frombits(uint32(w) &^ 0xffff)
+			dst[2] = math.Float32frombits(uint32(w>>32) << 16)
+			dst[3] = math.Float32frombits(uint32(w>>32) &^ 0xffff)
+			src, dst = src[8:], dst[4:]
+		}
 		for i := range dst {
-			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src)) << 16)
-			src = src[2:]
+			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
 		}
 	case Q8_0:
-		for len(dst) > 0 {
-			block := src[:34]
-			scale := float16(binary.LittleEndian.Uint16(block))
-			for i, q := range block[2:] {
-				dst[i] = scale * float32(int8(q)) // 11 + 8 bits: no rounding
+		for len(src) >= 34 && len(dst) >= 32 {
+			block, out := src[2:34], dst[:32]
+			scale := float16(binary.LittleEndian.Uint16(src))
+			for i := range out {
+				out[i] = scale * float32(int8(block[i])) // 11 + 8 bits: no rounding
 			}
-			dst, src = dst[32:], src[34:]
+			src, dst = src[34:], dst[32:]
 		}
 	}
 	return nil

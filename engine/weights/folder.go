@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,12 @@ type Folder struct {
 }
 
 // OSFolder returns a directory of the machine. Its files are memory-mapped.
-func OSFolder(dir string) Folder { return Folder{os.DirFS(dir), dir} }
+func OSFolder(dir string) Folder {
+	if abs, err := filepath.Abs(dir); err == nil && (dir == "." || dir == "") {
+		dir = abs // messages should not speak of "."
+	}
+	return Folder{os.DirFS(dir), dir}
+}
 
 // FSFolder returns the folder dir of fsys ("." for its root). Its files are
 // read into memory, except those that are files of the machine.
@@ -80,7 +86,17 @@ func (d Folder) readAll(f fs.File, name string, size int64) ([]byte, error) {
 	if _, err := io.ReadFull(f, data); err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.File(name), err)
 	}
-	return data, nil
+	return data, d.checkPointer(name, data)
+}
+
+// checkPointer recognizes what git leaves in place of a large file when
+// Git LFS is not installed: the most common broken download.
+func (d Folder) checkPointer(name string, data []byte) error {
+	if bytes.HasPrefix(data, []byte("version https://git-lfs")) {
+		return &FileError{Kind: ErrBadModel, File: d.File(name), Problem: "a Git LFS pointer, not the file itself",
+			Way: "run git lfs pull in its folder, or download the file again"}
+	}
+	return nil
 }
 
 // Head returns the first n bytes of a file, fewer where it is shorter.
@@ -90,7 +106,11 @@ func (d Folder) Head(name string, n int) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return d.readAll(f, name, min(size, int64(n)))
+	data := make([]byte, min(size, int64(n)))
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("read %s: %w", d.File(name), err)
+	}
+	return data, nil
 }
 
 // Map returns the contents of a file: mapped where the machine allows it,
@@ -110,7 +130,12 @@ func (d Folder) Map(name string) (*Mapping, error) {
 	if osFile, ok := f.(*os.File); ok {
 		data, unmap, err := mapFile(osFile, int(size))
 		if err == nil {
-			return &Mapping{Data: data, close: unmap}, nil
+			m := &Mapping{Data: data, close: unmap}
+			if err := d.checkPointer(name, data); err != nil {
+				m.Close()
+				return nil, err
+			}
+			return m, nil
 		}
 		if !errors.Is(err, errNoMap) {
 			return nil, fmt.Errorf("map %s: %w", d.File(name), err)

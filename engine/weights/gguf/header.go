@@ -17,6 +17,8 @@ const (
 	maxKey           = 1<<16 - 1 // bytes of a key, by the specification; of a tensor's name here too
 	maxDims          = 4         // GGML_MAX_DIMS
 	maxDepth         = 4         // arrays in arrays
+	maxKeys          = 1 << 16   // more than any file has, and a bound on what the maps take
+	maxTensors       = 1 << 20
 )
 
 // cursor reads the header; the first error is kept, after it all is zero.
@@ -89,6 +91,7 @@ type value struct {
 }
 
 func (c *cursor) value(key string) value {
+	key = show(key) // for messages alone
 	v := value{kind: valueType(c.u32("the type of " + key)), count: 1}
 	v.elem = v.kind
 	start := c.at
@@ -107,7 +110,7 @@ func (c *cursor) arrayHead(key string) (elem valueType, count int) {
 	elem = valueType(c.u32("the element type of " + key))
 	n := c.u64("the length of " + key)
 	if n > c.left() { // every element takes a byte at least
-		c.fail("%s has %d elements, but only %d bytes follow", show(key), n, c.left())
+		c.fail("%s has %d elements, but only %d bytes follow", key, n, c.left())
 		return elem, 0
 	}
 	return elem, int(n)
@@ -117,14 +120,14 @@ func (c *cursor) arrayHead(key string) (elem valueType, count int) {
 func (c *cursor) skip(key string, kind valueType, n, depth int) {
 	switch {
 	case kind >= numValueTypes:
-		c.fail("%s has the unknown type %d", show(key), uint32(kind))
+		c.fail("%s has the unknown type %d", key, uint32(kind))
 	case kind == typeString:
 		for ; n > 0 && c.err == nil; n-- {
 			c.bytes(c.u64(key), key)
 		}
 	case kind == typeArray:
 		if depth >= maxDepth {
-			c.fail("%s nests arrays deeper than %d", show(key), maxDepth)
+			c.fail("%s nests arrays deeper than %d", key, maxDepth)
 		}
 		for ; n > 0 && c.err == nil; n-- {
 			elem, count := c.arrayHead(key)
@@ -147,30 +150,31 @@ type info struct {
 
 func (c *cursor) info() info {
 	t := info{name: c.name("the name of a tensor")}
-	dims := c.u32("the dimensions of " + t.name)
+	what := "tensor " + show(t.name)
+	dims := c.u32(what)
 	if dims > maxDims {
-		c.fail("tensor %s has %d dimensions, more than the %d allowed", show(t.name), dims, maxDims)
+		c.fail("%s has %d dimensions, more than the %d allowed", what, dims, maxDims)
 	}
 	elements := uint64(1)
 	for i := uint32(0); i < dims && c.err == nil; i++ {
-		d := c.u64("the shape of " + t.name)
+		d := c.u64(what)
 		hi, lo := bits.Mul64(elements, d)
 		if d > math.MaxInt32 || hi != 0 || lo > math.MaxInt64/16 {
-			c.fail("tensor %s has an impossible dimension of %d", show(t.name), d)
+			c.fail("%s has an impossible dimension of %d", what, d)
 			break
 		}
 		elements = lo
 		t.shape = append(t.shape, int(d))
 	}
-	t.kind = ggmlType(c.u32("the type of " + t.name))
-	t.offset = c.u64("the offset of " + t.name)
+	t.kind = ggmlType(c.u32(what))
+	t.offset = c.u64(what)
 	if k, ok := ggmlTypes[t.kind]; ok && c.err == nil {
 		row := int64(1)
 		if len(t.shape) > 0 {
 			row = int64(t.shape[0])
 		}
 		if row%k.elements != 0 {
-			c.fail("tensor %s has rows of %d elements, not a multiple of the %d in a block of %s", show(t.name), row, k.elements, k.name)
+			c.fail("%s has rows of %d elements, not a multiple of the %d in a block of %s", what, row, k.elements, k.name)
 		}
 		t.size = int64(elements) / k.elements * k.bytes
 	}
@@ -198,11 +202,11 @@ func (f *File) parse(data []byte) error {
 		c.unsupported(fmt.Sprintf("GGUF version %d", f.version), "Kestrel reads versions 2 and 3")
 	}
 	tensors, keys := c.u64("the number of tensors"), c.u64("the number of keys")
-	if keys > c.left()/13 { // length, type and one byte of value
-		c.fail("%d metadata keys do not fit in %d bytes", keys, c.left())
+	if keys > maxKeys || keys > c.left()/13 { // length, type and one byte of value
+		c.fail("%d metadata keys in a file with %d more bytes", keys, c.left())
 	}
-	if tensors > c.left()/24 { // length, dimensions, type, offset
-		c.fail("%d tensors do not fit in %d bytes", tensors, c.left())
+	if tensors > maxTensors || tensors > c.left()/24 { // length, dimensions, type, offset
+		c.fail("%d tensors in a file with %d more bytes", tensors, c.left())
 	}
 	for ; keys > 0 && c.err == nil; keys-- {
 		key := c.name("a metadata key")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 
 	"kestrel/engine/weights"
@@ -125,6 +126,10 @@ func (f *File) parse(file string, data []byte) error {
 	if err != nil {
 		return err
 	}
+	if len(f.index) == 0 {
+		f.index = make(map[string]int, len(tensors))
+	}
+	f.tensors = slices.Grow(f.tensors, len(tensors))
 	for _, t := range tensors {
 		if i, ok := f.index[t.Name]; ok {
 			return &weights.FileError{Kind: weights.ErrBadModel, File: file, Tensor: t.Name, Problem: "already in " + f.tensors[i].File}

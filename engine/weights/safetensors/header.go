@@ -16,6 +16,7 @@ import (
 const (
 	maxHeader = 100_000_000 // as the reference implementation
 	maxDims   = 16
+	maxCount  = 1 << 18 // tensors of one file, more than any model's
 )
 
 // parse reads a file's header and returns its tensors in the order of their
@@ -45,13 +46,11 @@ func parse(file string, data []byte) ([]weights.Tensor, map[string]string, error
 
 	var entries []entry
 	var meta map[string]string
-	seen := make(map[string]bool)
 	err := eachMember(header, func(dec *json.Decoder, name string) error {
-		if seen[name] {
-			return fmt.Errorf("%s is there twice", show(name))
-		}
-		seen[name] = true
 		if name == "__metadata__" {
+			if meta != nil {
+				return errors.New("__metadata__ is there twice")
+			}
 			if err := dec.Decode(&meta); err != nil {
 				return fmt.Errorf("__metadata__: %w", err)
 			}
@@ -61,11 +60,16 @@ func parse(file string, data []byte) ([]weights.Tensor, map[string]string, error
 		if err := e.read(dec); err != nil {
 			return fmt.Errorf("tensor %s: %w", show(name), err)
 		}
-		entries = append(entries, e)
+		if entries = append(entries, e); len(entries) > maxCount {
+			return fmt.Errorf("more than %d tensors", maxCount)
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, nil, fail("header: %v", err)
+	}
+	if name, ok := duplicate(entries); ok {
+		return nil, nil, fail("header: %s is there twice", show(name))
 	}
 
 	slices.SortStableFunc(entries, func(a, b entry) int {
@@ -91,6 +95,21 @@ func parse(file string, data []byte) ([]weights.Tensor, map[string]string, error
 	return tensors, meta, nil
 }
 
+// duplicate finds a name that two entries have.
+func duplicate(entries []entry) (string, bool) {
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.name
+	}
+	slices.Sort(names)
+	for i := 1; i < len(names); i++ {
+		if names[i] == names[i-1] {
+			return names[i], true
+		}
+	}
+	return "", false
+}
+
 // entry is one tensor as the header states it.
 type entry struct {
 	name, dtype string
@@ -100,21 +119,25 @@ type entry struct {
 
 func (e *entry) read(dec *json.Decoder) error {
 	var offsets []int64
-	seen := make(map[string]bool, 3)
-	err := members(dec, func(key string) error {
-		if seen[key] {
-			return fmt.Errorf("%s is there twice", show(key))
-		}
-		seen[key] = true
+	var dtypes, shapes, ranges int // how often each member is there
+	err := members(dec, func(key string) (err error) {
+		count := new(int)
 		switch key {
 		case "dtype":
-			return dec.Decode(&e.dtype)
+			count, err = &dtypes, dec.Decode(&e.dtype)
 		case "shape":
-			return dec.Decode(&e.shape)
+			count = &shapes
+			e.shape, err = integers(dec, maxDims)
 		case "data_offsets":
-			return dec.Decode(&offsets)
+			count = &ranges
+			offsets, err = integers(dec, 2)
+		default:
+			err = fmt.Errorf("unknown member %s", show(key))
 		}
-		return fmt.Errorf("unknown member %s", show(key))
+		if *count++; err == nil && *count > 1 {
+			err = fmt.Errorf("%s is there twice", show(key))
+		}
+		return err
 	})
 	switch {
 	case err != nil:
@@ -123,11 +146,22 @@ func (e *entry) read(dec *json.Decoder) error {
 		return errors.New("needs dtype, shape and data_offsets")
 	case len(offsets) != 2:
 		return fmt.Errorf("data_offsets has %d numbers, expected 2", len(offsets))
-	case len(e.shape) > maxDims:
-		return fmt.Errorf("%d dimensions, more than the %d allowed", len(e.shape), maxDims)
 	}
 	e.begin, e.end = offsets[0], offsets[1]
 	return nil
+}
+
+// integers reads an array of at most limit numbers; nil for null.
+func integers(dec *json.Decoder, limit int) (list []int64, err error) {
+	var text json.RawMessage
+	if err := dec.Decode(&text); err != nil {
+		return nil, err
+	}
+	if n := bytes.Count(text, []byte{','}) + 1; n > limit {
+		return nil, fmt.Errorf("%d numbers where at most %d are allowed", n, limit)
+	}
+	err = json.Unmarshal(text, &list)
+	return list, err
 }
 
 // tensor checks the entry against the bytes it names. The tensors before it
