@@ -13,6 +13,7 @@ type Sampler struct {
 	params Params
 	source rand.PCG
 	recent *window
+	watch  func(id int)
 
 	logits  []float32   // scratch: a copy of the logits, penalized
 	kept    []candidate // scratch
@@ -81,7 +82,17 @@ func (s *Sampler) DeviceTopK() (k int, ok bool) {
 
 // Accept tells the sampler that id is now part of the text, of the prompt or
 // chosen. The repeat penalty looks back over these.
-func (s *Sampler) Accept(id int) { s.recent.push(int32(id)) }
+func (s *Sampler) Accept(id int) {
+	s.recent.push(int32(id))
+	if s.watch != nil {
+		s.watch(id)
+	}
+}
+
+// Watch has f called with each id that is accepted from now on: a caller that
+// is handed text learns which ids it came from, the one that ended it
+// included. nil ends it. A clone is not watched.
+func (s *Sampler) Watch(f func(id int)) { s.watch = f }
 
 // Clone returns a sampler in the same state; the two then go on apart.
 func (s *Sampler) Clone() *Sampler {

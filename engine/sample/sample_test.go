@@ -390,6 +390,20 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+func TestWatch(t *testing.T) {
+	s := must(t, Params{})
+	var seen []int
+	s.Watch(func(id int) { seen = append(seen, id) })
+	s.Accept(3)
+	s.Clone().Accept(4)
+	s.Accept(5)
+	s.Watch(nil)
+	s.Accept(6)
+	if want := []int{3, 5}; !slices.Equal(seen, want) {
+		t.Errorf("saw %v, want %v", seen, want)
+	}
+}
+
 // TestLargeVocabulary compares top-p over a real vocabulary with the book.
 func TestLargeVocabulary(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
