@@ -71,6 +71,17 @@ func TestFilesAreShort(t *testing.T) {
 // folder; the pieces keep this file from matching itself.
 var machinePath = regexp.MustCompile(`(^|[^A-Za-z0-9_.~/$}-])/(?:ro` + `ot|wo` + `rk|ho` + `me/[a-z][a-z0-9_-]*|Us` + `ers/[A-Za-z][A-Za-z0-9_-]*)/[A-Za-z0-9_.]`)
 
+// findMachinePath returns the first match; the plain search first keeps large
+// files cheap.
+func findMachinePath(data []byte) []byte {
+	for _, part := range []string{"/ro" + "ot/", "/wo" + "rk/", "/ho" + "me/", "/Us" + "ers/"} {
+		if bytes.Contains(data, []byte(part)) {
+			return machinePath.Find(data)
+		}
+	}
+	return nil
+}
+
 func TestNoPathOfABuildMachine(t *testing.T) {
 	here, err := filepath.Abs("../..")
 	if err != nil {
@@ -81,7 +92,7 @@ func TestNoPathOfABuildMachine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m := machinePath.Find(data); m != nil {
+		if m := findMachinePath(data); m != nil {
 			t.Errorf("%s holds a path of a machine: %q", name, m)
 		}
 		// A path of one folder, as /src, may well stand in a text by chance.
@@ -102,7 +113,7 @@ func TestMachinePath(t *testing.T) {
 		"/usr/share/vulkan/icd.d":    false,
 		"the /ho" + "me folder":      false,
 	} {
-		if got := machinePath.MatchString(text); got != want {
+		if got := findMachinePath([]byte(text)) != nil; got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	}
