@@ -12,10 +12,10 @@ import (
 type File struct {
 	path    string
 	version uint32
-	meta    map[string]value
-	keys    []string
+	values  []value        // the metadata
+	keys    map[string]int // where in values
 	tensors []info
-	index   map[string]int
+	index   map[string]int // where in tensors
 	mapping *weights.Mapping
 }
 
@@ -51,7 +51,7 @@ func OpenIn(folder weights.Folder, name string) (*File, error) {
 
 // OpenBytes reads a file from memory; name stands for it in messages.
 func OpenBytes(name string, data []byte) (*File, error) {
-	f := &File{path: name, meta: make(map[string]value), index: make(map[string]int)}
+	f := &File{path: name}
 	if err := f.parse(data); err != nil {
 		return nil, err
 	}
@@ -89,10 +89,10 @@ func (f *File) Tensor(name string) (weights.Tensor, error) {
 // Path returns the path the file was opened from.
 func (f *File) Path() string { return f.path }
 
-// Close unmaps the file; no tensor's Data may be used after it. Values of the
-// metadata are copies and stay.
+// Close unmaps the file; no tensor's Data may be used after it. What the
+// getters of the metadata returned are copies and stay.
 func (f *File) Close() error {
-	f.tensors, f.index, f.meta, f.keys = nil, nil, nil, nil
+	f.tensors, f.index, f.values, f.keys = nil, nil, nil, nil
 	if f.mapping == nil {
 		return nil
 	}

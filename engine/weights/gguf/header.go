@@ -44,9 +44,19 @@ func (c *cursor) unsupported(problem, way string) {
 
 func (c *cursor) left() uint64 { return uint64(len(c.data) - c.at) }
 
-func (c *cursor) bytes(n uint64, what string) []byte {
+// subject is what is being read, put into words only for an error.
+type subject struct{ noun, name string }
+
+func (s subject) String() string {
+	if s.name == "" {
+		return s.noun
+	}
+	return s.noun + " " + show(s.name)
+}
+
+func (c *cursor) bytes(n uint64, what subject) []byte {
 	if c.err == nil && n > c.left() {
-		c.fail("%s needs %d bytes at byte %d, but only %d follow: the file is cut short", what, n, c.at, c.left())
+		c.fail("%v needs %d bytes at byte %d, but only %d follow: the file is cut short", what, n, c.at, c.left())
 	}
 	if c.err != nil {
 		return nil
@@ -56,14 +66,14 @@ func (c *cursor) bytes(n uint64, what string) []byte {
 	return b
 }
 
-func (c *cursor) u32(what string) uint32 {
+func (c *cursor) u32(what subject) uint32 {
 	if b := c.bytes(4, what); b != nil {
 		return binary.LittleEndian.Uint32(b)
 	}
 	return 0
 }
 
-func (c *cursor) u64(what string) uint64 {
+func (c *cursor) u64(what subject) uint64 {
 	if b := c.bytes(8, what); b != nil {
 		return binary.LittleEndian.Uint64(b)
 	}
@@ -71,70 +81,72 @@ func (c *cursor) u64(what string) uint64 {
 }
 
 // name reads a key or the name of a tensor.
-func (c *cursor) name(what string) string {
+func (c *cursor) name(noun string) string {
+	what := subject{noun: noun}
 	n := c.u64(what)
 	if n > maxKey {
-		c.fail("%s of %d bytes at byte %d", what, n, c.at)
+		c.fail("%v of %d bytes at byte %d", what, n, c.at)
 	}
 	b := c.bytes(n, what)
 	if c.err == nil && !utf8.Valid(b) {
-		c.fail("%s at byte %d is not UTF-8", what, c.at-len(b))
+		c.fail("%v at byte %d is not UTF-8", what, c.at-len(b))
 	}
 	return string(b)
 }
 
 // value is one entry of the metadata, its bytes not yet decoded.
 type value struct {
+	key        string
 	kind, elem valueType // elem is the kind itself unless it is an array
 	count      int       // elements of an array, else 1
 	data       []byte    // count elements, one after the other
 }
 
 func (c *cursor) value(key string) value {
-	key = show(key) // for messages alone
-	v := value{kind: valueType(c.u32("the type of " + key)), count: 1}
+	what := subject{"metadata key", key}
+	v := value{kind: valueType(c.u32(what)), count: 1}
 	v.elem = v.kind
 	start := c.at
 	if v.kind == typeArray {
-		v.elem, v.count = c.arrayHead(key)
+		v.elem, v.count = c.arrayHead(what)
 		start = c.at
-		c.skip(key, v.elem, v.count, 1)
+		c.skip(what, v.elem, v.count, 1)
 	} else {
-		c.skip(key, v.kind, 1, 0)
+		c.skip(what, v.kind, 1, 0)
 	}
 	v.data = c.data[start:c.at]
 	return v
 }
 
-func (c *cursor) arrayHead(key string) (elem valueType, count int) {
-	elem = valueType(c.u32("the element type of " + key))
-	n := c.u64("the length of " + key)
+func (c *cursor) arrayHead(what subject) (elem valueType, count int) {
+	elem = valueType(c.u32(what))
+	n := c.u64(what)
 	if n > c.left() { // every element takes a byte at least
-		c.fail("%s has %d elements, but only %d bytes follow", key, n, c.left())
+		c.fail("%v has %d elements, but only %d bytes follow", what, n, c.left())
 		return elem, 0
 	}
 	return elem, int(n)
 }
 
 // skip walks over n values, which checks them.
-func (c *cursor) skip(key string, kind valueType, n, depth int) {
+func (c *cursor) skip(what subject, kind valueType, n, depth int) {
 	switch {
 	case kind >= numValueTypes:
-		c.fail("%s has the unknown type %d", key, uint32(kind))
+		c.fail("%v has the unknown type %d", what, uint32(kind))
 	case kind == typeString:
 		for ; n > 0 && c.err == nil; n-- {
-			c.bytes(c.u64(key), key)
+			c.bytes(c.u64(what), what)
 		}
 	case kind == typeArray:
 		if depth >= maxDepth {
-			c.fail("%s nests arrays deeper than %d", key, maxDepth)
+			c.fail("%v nests arrays deeper than %d", what, maxDepth)
 		}
 		for ; n > 0 && c.err == nil; n-- {
-			elem, count := c.arrayHead(key)
-			c.skip(key, elem, count, depth+1)
+			elem, count := c.arrayHead(what)
+			c.skip(what, elem, count, depth+1)
 		}
 	default:
-		c.bytes(uint64(n)*uint64(valueTypes[kind].size), key)
+		c.bytes(uint64(n)*uint64(valueTypes[kind].size), what)
 	}
 }
 
@@ -150,17 +162,17 @@ type info struct {
 
 func (c *cursor) info() info {
 	t := info{name: c.name("the name of a tensor")}
-	what := "tensor " + show(t.name)
+	what := subject{"tensor", t.name}
 	dims := c.u32(what)
 	if dims > maxDims {
-		c.fail("%s has %d dimensions, more than the %d allowed", what, dims, maxDims)
+		c.fail("%v has %d dimensions, more than the %d allowed", what, dims, maxDims)
 	}
 	elements := uint64(1)
 	for i := uint32(0); i < dims && c.err == nil; i++ {
 		d := c.u64(what)
 		hi, lo := bits.Mul64(elements, d)
 		if d > math.MaxInt32 || hi != 0 || lo > math.MaxInt64/16 {
-			c.fail("%s has an impossible dimension of %d", what, d)
+			c.fail("%v has an impossible dimension of %d", what, d)
 			break
 		}
 		elements = lo
@@ -174,7 +186,7 @@ func (c *cursor) info() info {
 			row = int64(t.shape[0])
 		}
 		if row%k.elements != 0 {
-			c.fail("%s has rows of %d elements, not a multiple of the %d in a block of %s", what, row, k.elements, k.name)
+			c.fail("%v has rows of %d elements, not a multiple of the %d in a block of %s", what, row, k.elements, k.name)
 		}
 		t.size = int64(elements) / k.elements * k.bytes
 	}
@@ -191,7 +203,7 @@ func (f *File) parse(data []byte) error {
 		return c.err
 	}
 	c.at = 4
-	f.version = c.u32("the version")
+	f.version = c.u32(subject{noun: "the version"})
 	switch {
 	case f.version == 2 || f.version == 3:
 	case f.version == 1:
@@ -201,22 +213,28 @@ func (f *File) parse(data []byte) error {
 	default:
 		c.unsupported(fmt.Sprintf("GGUF version %d", f.version), "Kestrel reads versions 2 and 3")
 	}
-	tensors, keys := c.u64("the number of tensors"), c.u64("the number of keys")
+	tensors, keys := c.u64(subject{noun: "the number of tensors"}), c.u64(subject{noun: "the number of keys"})
 	if keys > maxKeys || keys > c.left()/13 { // length, type and one byte of value
 		c.fail("%d metadata keys in a file with %d more bytes", keys, c.left())
 	}
 	if tensors > maxTensors || tensors > c.left()/24 { // length, dimensions, type, offset
 		c.fail("%d tensors in a file with %d more bytes", tensors, c.left())
 	}
+	if c.err != nil {
+		return c.err
+	}
+	f.values, f.keys = make([]value, 0, keys), make(map[string]int, keys)
 	for ; keys > 0 && c.err == nil; keys-- {
 		key := c.name("a metadata key")
 		v := c.value(key)
-		if _, ok := f.meta[key]; ok {
+		if _, ok := f.keys[key]; ok {
 			c.fail("metadata key %s is there twice", show(key))
 		}
-		f.meta[key] = v
-		f.keys = append(f.keys, key)
+		v.key = key
+		f.keys[key] = len(f.values)
+		f.values = append(f.values, v)
 	}
+	f.tensors, f.index = make([]info, 0, tensors), make(map[string]int, tensors)
 	for ; tensors > 0 && c.err == nil; tensors-- {
 		t := c.info()
 		if _, ok := f.index[t.name]; ok {

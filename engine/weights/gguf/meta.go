@@ -4,13 +4,18 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
 
 	"kestrel/engine/weights"
 )
 
 // Keys lists the keys of the metadata in the order of the file.
-func (f *File) Keys() []string { return slices.Clone(f.keys) }
+func (f *File) Keys() []string {
+	keys := make([]string, len(f.values))
+	for i, v := range f.values {
+		keys[i] = v.key
+	}
+	return keys
+}
 
 // The getters return ok false where the key is absent, and an error of kind
 // weights.ErrBadModel where it has another type.
@@ -95,17 +100,18 @@ func (f *File) Int32s(key string) (list []int32, ok bool, err error) {
 
 // Len returns the length of an array, 0 for anything else.
 func (f *File) Len(key string) int {
-	if v, ok := f.meta[key]; ok && v.kind == typeArray {
-		return v.count
+	if i, ok := f.keys[key]; ok && f.values[i].kind == typeArray {
+		return f.values[i].count
 	}
 	return 0
 }
 
 func (f *File) find(key, expected string, array bool, fits func(valueType) bool) (value, bool, error) {
-	v, ok := f.meta[key]
+	i, ok := f.keys[key]
 	if !ok {
-		return v, false, nil
+		return value{}, false, nil
 	}
+	v := f.values[i]
 	if (v.kind == typeArray) != array || !fits(v.elem) {
 		return v, false, f.wrong(key, expected, v)
 	}
