@@ -55,31 +55,28 @@ func NewInstance(o InstanceOptions) (*Instance, error) {
 			ErrUnsupported, versionString(version), loaderAdvice(runtime.GOOS))
 	}
 	in := &Instance{devices: map[*Device]struct{}{}}
-	validation := 0
+	var validation C.uint32_t // version of the layer, 0 without
 	if o.Validation {
 		if o.OnMessage == nil {
 			return nil, fmt.Errorf("vulkan: open instance: validation needs an OnMessage function")
 		}
-		if !cCheck(validationLayer, func(s *C.char) C.int { return C.kv_has_layer(get, s) }) {
+		layer := C.CString(validationLayer)
+		defer C.free(unsafe.Pointer(layer))
+		validation = C.kv_layer_version(get, layer)
+		if validation == 0 {
 			return nil, fmt.Errorf("vulkan: open instance: %w: the Khronos validation layer is not installed, "+
 				"e.g. apt install vulkan-validationlayers", ErrUnsupported)
 		}
-		checks := func(s *C.char) C.int {
-			layer := C.CString(validationLayer)
-			defer C.free(unsafe.Pointer(layer))
-			return C.kv_has_instance_extension(get, layer, s)
-		}
-		if !cCheck("VK_EXT_validation_features", checks) {
+		if !cCheck("VK_EXT_validation_features", func(s *C.char) C.int { return C.kv_has_instance_extension(get, layer, s) }) {
 			return nil, fmt.Errorf("vulkan: open instance: %w: the Khronos validation layer lacks VK_EXT_validation_features", ErrUnsupported)
 		}
-		validation = 1
 		in.messages = cgo.NewHandle(o.OnMessage)
 	}
 	portability := 0
 	if cCheck("VK_KHR_portability_enumeration", func(s *C.char) C.int { return C.kv_has_instance_extension(get, nil, s) }) {
 		portability = 1
 	}
-	info := C.kv_instance_info(C.uint32_t(min(version, api13)), C.int(portability), C.int(validation), C.uintptr_t(in.messages))
+	info := C.kv_instance_info(C.uint32_t(min(version, api13)), C.int(portability), validation, C.uintptr_t(in.messages))
 	defer C.kv_free(info)
 	noDriver := false
 	in.handle, err = create("open", "instance", func(h *vk.Instance) vk.Result {
@@ -98,7 +95,7 @@ func NewInstance(o InstanceOptions) (*Instance, error) {
 		in.release()
 		return nil, err
 	}
-	in.table = C.kv_instance_new(get, C.uint64_t(handle(&in.handle)), C.int(validation), C.uintptr_t(in.messages))
+	in.table = C.kv_instance_new(get, C.uint64_t(handle(&in.handle)), C.int(btoi(o.Validation)), C.uintptr_t(in.messages))
 	if in.table == nil {
 		vk.DestroyInstance(in.handle, nil)
 		in.release()

@@ -19,13 +19,15 @@ typedef struct kv_instance kv_instance;
 
 // kv_instance_version is the highest version the loader offers (VK_API_VERSION_1_0 where it cannot tell).
 uint32_t kv_instance_version(void *get_instance_proc_addr);
-// kv_has_layer / kv_has_instance_extension say whether the loader (or the named layer) offers it.
-int kv_has_layer(void *get_instance_proc_addr, const char *name);
+// kv_layer_version is the Vulkan version a layer was written for, 0 where it is not installed.
+uint32_t kv_layer_version(void *get_instance_proc_addr, const char *name);
+// kv_has_instance_extension says whether the loader (or the named layer) offers it.
 int kv_has_instance_extension(void *get_instance_proc_addr, const char *layer, const char *name);
 
-// kv_instance_info builds a VkInstanceCreateInfo (free with kv_free). With validation the Khronos layer,
-// its synchronization and best-practices checks and a message callback that carries user are chained in.
-void *kv_instance_info(uint32_t api, int portability, int validation, uintptr_t user);
+// kv_instance_info builds a VkInstanceCreateInfo (free with kv_free). With validation (the layer's version, else
+// 0) the Khronos layer, its synchronization and best-practices checks and a message callback that carries user
+// are chained in.
+void *kv_instance_info(uint32_t api, int portability, uint32_t validation, uintptr_t user);
 // kv_instance_new loads the functions of an instance; with validation it installs the message callback.
 kv_instance *kv_instance_new(void *get_instance_proc_addr, uint64_t instance, int validation, uintptr_t user);
 void kv_instance_free(kv_instance *in); // removes the callback, not the VkInstance

@@ -17,16 +17,17 @@ uint32_t kv_instance_version(void *gipa) {
 	return v;
 }
 
-int kv_has_layer(void *gipa, const char *name) {
+uint32_t kv_layer_version(void *gipa, const char *name) {
 	PFN_vkEnumerateInstanceLayerProperties f = (PFN_vkEnumerateInstanceLayerProperties)
 		((PFN_vkGetInstanceProcAddr)gipa)(NULL, "vkEnumerateInstanceLayerProperties");
-	uint32_t n = 0, found = 0;
+	uint32_t n = 0, version = 0;
 	if (!f || f(&n, NULL) != VK_SUCCESS || !n) return 0;
 	VkLayerProperties *p = calloc(n, sizeof *p);
 	if (p && f(&n, p) >= 0)
-		for (uint32_t i = 0; i < n; i++) found |= !strcmp(p[i].layerName, name);
+		for (uint32_t i = 0; i < n; i++)
+			if (!strcmp(p[i].layerName, name)) version = p[i].specVersion;
 	free(p);
-	return found;
+	return version;
 }
 
 int kv_has_instance_extension(void *gipa, const char *layer, const char *name) {
@@ -60,13 +61,16 @@ static VkDebugUtilsMessengerCreateInfoEXT messenger_info(uintptr_t user) {
 	};
 }
 
-void *kv_instance_info(uint32_t api, int portability, int validation, uintptr_t user) {
+void *kv_instance_info(uint32_t api, int portability, uint32_t validation, uintptr_t user) {
 	struct block {
 		VkInstanceCreateInfo info; // first: the block is the create-info
 		VkApplicationInfo app;
 		VkValidationFeaturesEXT checks;
 		VkValidationFeatureEnableEXT enable[2];
 		VkDebugUtilsMessengerCreateInfoEXT messages;
+		kv_layer_settings settings;
+		kv_layer_setting setting;
+		VkBool32 on;
 		const char *layers[1], *extensions[4];
 	} *b = calloc(1, sizeof *b);
 	if (!b) return NULL;
@@ -92,6 +96,13 @@ void *kv_instance_info(uint32_t api, int portability, int validation, uintptr_t 
 		b->messages = messenger_info(user); // messages of vkCreateInstance and vkDestroyInstance themselves
 		b->messages.pNext = &b->checks;
 		b->info.pNext = &b->messages;
+		if (validation >= VK_MAKE_API_VERSION(0, 1, 3, 296)) {
+			// Since mid-2024 the layer leaves the accesses of shaders out of synchronization validation unless asked.
+			b->on = VK_TRUE;
+			b->setting = (kv_layer_setting){LAYER, "syncval_shader_accesses_heuristic", 0, 1, &b->on};
+			b->settings = (kv_layer_settings){KV_STYPE_LAYER_SETTINGS, NULL, 1, &b->setting};
+			b->checks.pNext = &b->settings;
+		}
 	}
 	b->info.enabledExtensionCount = n;
 	return b;

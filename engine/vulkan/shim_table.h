@@ -27,6 +27,20 @@ typedef struct {
 } kv_cooperative_properties;
 typedef VkResult(VKAPI_PTR *kv_pfn_cooperative)(VkPhysicalDevice, uint32_t *, kv_cooperative_properties *);
 
+// VK_EXT_layer_settings, type 0 being a VkBool32.
+#define KV_STYPE_LAYER_SETTINGS ((VkStructureType)1000496000)
+typedef struct {
+	const char *layer, *name;
+	uint32_t type, count;
+	const void *values;
+} kv_layer_setting;
+typedef struct {
+	VkStructureType sType;
+	const void *pNext;
+	uint32_t count;
+	const kv_layer_setting *settings;
+} kv_layer_settings;
+
 struct kv_instance {
 	VkInstance handle;
 	VkDebugUtilsMessengerEXT messenger;

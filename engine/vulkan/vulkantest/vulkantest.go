@@ -90,7 +90,13 @@ func OpenWith(t testing.TB, o vulkan.DeviceOptions) *vulkan.Device {
 	return d
 }
 
-// Expect takes the messages so far and fails t unless one contains text: for tests of wrong use.
+// Take returns the messages since the last check, which then no longer fail the test: for tests of wrong use.
+func Take(t testing.TB) []string {
+	t.Helper()
+	return log.take()
+}
+
+// Expect takes the messages and fails t unless one contains text.
 func Expect(t testing.TB, text string) {
 	t.Helper()
 	lines := log.take()
