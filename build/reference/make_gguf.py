@@ -9,7 +9,7 @@ convolution, ssm_a = -exp(A_log), ssm_d and biases always F32; rows of a width t
 where Q8_0 is asked for.
 
 GGUF holds one epsilon, mamba.attention.layer_norm_rms_epsilon, and llama.cpp uses it for the norms of dt, B and C as
-well. mixer_rms_eps has no standard key; it is written as mamba.ssm.mixer_rms_eps, which llama.cpp ignores.
+well. mixer_rms_eps has no standard key; it is written as kestrel.mixer_rms_eps, which Kestrel reads and llama.cpp ignores.
 """
 import json, os, sys
 import gguf
@@ -41,7 +41,7 @@ def add_tensor(w, name, data, kind):
     if name.endswith("ssm_conv1d.weight"):
         data = data.reshape(data.shape[0], data.shape[-1])
     if name.endswith("ssm_a"):
-        data = -np.exp(data)
+        data = (-np.exp(data.astype(np.float64))).astype(np.float32)
     if not name.endswith(QUANTIZED):
         kind = TYPES["f32"]
     elif kind == TYPES["q8_0"] and data.shape[-1] % 32:
@@ -67,7 +67,7 @@ def add_config(w, kind, c):
     falcon = c["model_type"] == "falcon_mamba"
     w.add_ssm_dt_b_c_rms(falcon)
     if falcon:
-        w.add_float32("mamba.ssm.mixer_rms_eps", c.get("mixer_rms_eps", 1e-6))
+        w.add_float32("kestrel.mixer_rms_eps", c.get("mixer_rms_eps", 1e-6))
     w.add_file_type({"F32": gguf.LlamaFileType.ALL_F32, "F16": gguf.LlamaFileType.MOSTLY_F16,
                      "BF16": gguf.LlamaFileType.MOSTLY_BF16, "Q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}[kind.name])
 

@@ -2,22 +2,31 @@
 """Golden greedy texts: what llama.cpp says after some prompts, with the demo model as GGUF.
 
     python3 build/reference/make_gguf.py assets/demo f32 demo-f32.gguf           (and f16, q8_0)
-    python3 build/reference/make_llamacpp.py demo-f32.gguf engine/testdata/llamacpp/demo-f32.json
+    python3 build/reference/make_llamacpp.py demo-f32.gguf engine/testdata/llamacpp/demo-f32.json          (and f16)
+    python3 build/reference/make_llamacpp.py --vulkan demo-q8_0.gguf engine/testdata/llamacpp/demo-q8_0.json
 
-Runs, on the CPU,
+Runs
 
     llama-server -m MODEL -ngl 0 -t 2 -c 2048 -np 1 --no-warmup
 
-and asks it /tokenize (special tokens of the text become their ids) and /completion (prompt as ids, n_predict 64,
+on the CPU. With --vulkan it runs on the first Vulkan device, a software one will do: -ngl 99, and in the environment
+GGML_VK_VISIBLE_DEVICES=0 GGML_VK_DISABLE_INTEGER_DOT_PRODUCT=1 GGML_VK_DISABLE_COOPMAT=1 GGML_VK_DISABLE_COOPMAT2=1
+GGML_VK_DISABLE_F16=1. That is for Q8_0: the CPU backend rounds the activations to 8 bits before it multiplies them with
+Q8_0 weights, which changes the text after "The captain looked at the sea and said,"; the Vulkan backend so set keeps
+them in float, as Kestrel does.
+
+The server is asked /tokenize (special tokens of the text become their ids) and /completion (prompt as ids, n_predict 64,
 temperature 0, no penalties, no cached prompt). The same text comes from
 
     llama-completion -m MODEL -ngl 0 -t 2 --temp 0 -n 64 -no-cnv --no-display-prompt --special -p PROMPT
 
 The file says per prompt: text, its ids, the ids and the text of the continuation, why it ended (limit or eos; the eos
 itself is not in ids), and lead, the least difference of log-probability between the chosen token and the next best:
-how close to a tie the text came.
+how close to a tie the text came. tensors_sha256 is over all tensors of the model file by name: a line "name type
+rows x columns" (slowest dimension first), then the tensor's bytes.
 """
-import json, re, socket, subprocess, sys, time, urllib.request
+import hashlib, json, os, re, socket, subprocess, sys, time, urllib.request
+import gguf
 
 PROMPTS = [
     "The captain looked at the sea and said,",
@@ -33,6 +42,8 @@ PROMPTS = [
     "The old man",
 ]
 COUNT = 64
+FLOAT_ACTIVATIONS = {"GGML_VK_VISIBLE_DEVICES": "0", "GGML_VK_DISABLE_INTEGER_DOT_PRODUCT": "1",
+                     "GGML_VK_DISABLE_COOPMAT": "1", "GGML_VK_DISABLE_COOPMAT2": "1", "GGML_VK_DISABLE_F16": "1"}
 
 
 def ask(port, path, body):
@@ -40,14 +51,25 @@ def ask(port, path, body):
     return json.load(urllib.request.urlopen(r))
 
 
-def main(model, out):
+def tensors_sha256(model):
+    h = hashlib.sha256()
+    for t in sorted(gguf.GGUFReader(model).tensors, key=lambda t: t.name):
+        shape = "x".join(str(n) for n in reversed(t.shape.tolist()))
+        h.update(f"{t.name} {t.tensor_type.name} {shape}\n".encode())
+        h.update(t.data.tobytes())
+    return h.hexdigest()
+
+
+def main(model, out, vulkan):
     version = subprocess.run(["llama-server", "--version"], capture_output=True, text=True)
     version = re.search(r"version: (.*)", version.stdout + version.stderr)[1]
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    command = ["llama-server", "-m", model, "-ngl", "0", "-t", "2", "-c", "2048", "-np", "1", "--no-warmup", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = ["llama-server", "-m", model, "-ngl", "99" if vulkan else "0", "-t", "2", "-c", "2048", "-np", "1", "--no-warmup"]
+    env = FLOAT_ACTIVATIONS if vulkan else {}
+    server = subprocess.Popen([*command, "--port", str(port)], env={**os.environ, **env}, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
             assert server.poll() is None, "llama-server did not start"
@@ -72,12 +94,14 @@ def main(model, out):
         server.terminate()
         server.wait()
     with open(out, "w") as f:
-        json.dump({"made_by": "build/reference/make_llamacpp.py", "llama.cpp": version, "model": model.split("/")[-1],
+        json.dump({"made_by": "build/reference/make_llamacpp.py", "llama.cpp": version, "command": " ".join([*(f"{k}={v}" for k, v in env.items()), *command]).replace(model, model.split("/")[-1]),
+                   "tensors_sha256": tensors_sha256(model),
                    "count": COUNT, "prompts": prompts}, f, indent=1, ensure_ascii=False)
         f.write("\n")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    arguments = [a for a in sys.argv[1:] if a != "--vulkan"]
+    if len(arguments) != 2:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    main(*arguments, "--vulkan" in sys.argv)

@@ -1,55 +1,104 @@
 package reference
 
 import (
+	"bytes"
 	"slices"
 	"testing"
+	"testing/fstest"
 
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/reference/golden"
+	"kestrel/engine/weights"
 )
 
 // When assets/demo is replaced, engine/testdata/demo-golden.json and
 // engine/testdata/llamacpp are to be made again.
-const remake = "if assets/demo was replaced, make the golden text again with build/reference/make_llamacpp.py"
+const remake = "if assets/demo was replaced, make the golden data again with build/reference/make_llamacpp.py"
+
+func openDemo(t *testing.T) *checkpoint.Checkpoint {
+	t.Helper()
+	c, err := checkpoint.Open("../../assets/demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
 
 func TestDemoAgainstTransformers(t *testing.T) {
 	checkGolden(t, openModel(t, "../../assets/demo"), golden.Prompts(t, "../testdata/demo-golden.json"))
 }
 
-// llama.cpp and the reference say the same after every prompt, to the last of 64
-// tokens. llama.cpp takes the layer norm's epsilon for the norms of dt, B and C
-// too, where this model says 1e-6: the text must not hang on that.
+// The same GGUF file in llama.cpp and here, the same tensors to the byte: the
+// same greedy text after every prompt, to the last of 64 tokens.
 func TestDemoSaysWhatLlamaCppSays(t *testing.T) {
-	m := openModel(t, "../../assets/demo")
-	if m.Config.Kind != checkpoint.FalconMamba || m.Config.MixerEps == m.Config.NormEps {
-		t.Fatalf("not the demo model this test is about: %v", m.Config)
-	}
-	for _, text := range golden.Texts(t, "../testdata/llamacpp/demo-f32.json") {
-		if text.End == "limit" && len(text.IDs) != 64 {
-			t.Errorf("%q: %d golden tokens", text.Prompt, len(text.IDs))
-		}
-		n := len(text.IDs)
-		if text.End == "eos" {
-			n++ // and then the end
-		}
-		got, err := m.Greedy(m.NewState(), text.PromptIDs, n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Equal(got[:len(text.IDs)], text.IDs) {
-			t.Errorf("%q: %v, llama.cpp says %v; %s", text.Prompt, got, text.IDs, remake)
-		}
-		if text.End == "eos" && !slices.Contains(m.Config.EOS, got[n-1]) {
-			t.Errorf("%q ends with %d, not with one of %v; %s", text.Prompt, got[n-1], m.Config.EOS, remake)
-		}
+	demo := openDemo(t)
+	for _, c := range []struct {
+		file  string
+		dtype weights.DType
+	}{{"demo-f32", weights.F32}, {"demo-f16", weights.F16}, {"demo-q8_0", weights.Q8_0}} {
+		t.Run(c.file, func(t *testing.T) {
+			texts := golden.LlamaCpp(t, "../testdata/llamacpp/"+c.file+".json")
+			file := golden.GGUF(t, demo, c.dtype)
+			if got := golden.TensorsHash(t, file); got != texts.TensorsSHA256 {
+				t.Fatalf("not the tensors llama.cpp was given: %s, %s; %s", got, texts.TensorsSHA256, remake)
+			}
+			m := openGGUF(t, file)
+			if m.Config.Kind != checkpoint.FalconMamba || m.Config.MixerEps != demo.MixerEps {
+				t.Errorf("the GGUF file became %v, epsilon %v", m.Config, m.Config.MixerEps)
+			}
+			for _, text := range texts.Prompts {
+				checkText(t, m, text)
+			}
+		})
 	}
 }
 
-// With the epsilon llama.cpp uses, the demo model's logits stay the same to
-// float32's last digits: the two cannot differ in text for that reason.
+func openGGUF(t *testing.T, file []byte) *Model {
+	t.Helper()
+	c, err := checkpoint.OpenFS(fstest.MapFS{"demo.gguf": {Data: bytes.Clone(file)}}, "demo.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	m, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func checkText(t *testing.T, m *Model, text golden.Text) {
+	t.Helper()
+	n := len(text.IDs)
+	switch text.End {
+	case "limit":
+		if n != 64 {
+			t.Errorf("%q: %d golden tokens", text.Prompt, n)
+		}
+	case "eos":
+		n++ // and then the end
+	}
+	got, err := m.Greedy(m.NewState(), text.PromptIDs, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got[:len(text.IDs)], text.IDs) {
+		t.Errorf("%q (lead %v): %v, llama.cpp says %v; %s", text.Prompt, text.Lead, got, text.IDs, remake)
+	} else if text.End == "eos" && !slices.Contains(append(m.Config.EOS, 11), got[n-1]) {
+		t.Errorf("%q ends with %d; %s", text.Prompt, got[n-1], remake)
+	}
+}
+
+// llama.cpp takes the layer norm's epsilon for the norms of dt, B and C too,
+// where this model says 1e-6. Its logits stay the same to float32's last digits:
+// the two cannot differ in text for that reason.
 func TestDemoDoesNotHangOnMixerEpsilon(t *testing.T) {
 	m := openModel(t, "../../assets/demo")
-	for _, text := range golden.Texts(t, "../testdata/llamacpp/demo-f32.json") {
+	if m.Config.MixerEps == m.Config.NormEps {
+		t.Skip("the demo model has one epsilon for both")
+	}
+	for _, text := range golden.LlamaCpp(t, "../testdata/llamacpp/demo-f32.json").Prompts {
 		own, err := m.Forward(m.NewState(), text.PromptIDs)
 		if err != nil {
 			t.Fatal(err)

@@ -83,38 +83,33 @@ func Prompts(t testing.TB, file string) []Prompt {
 	return prompts
 }
 
-// Text is a greedy continuation by llama.cpp; see build/reference/make_llamacpp.py.
+// Texts is what llama.cpp said with one model file; see
+// build/reference/make_llamacpp.py.
+type Texts struct {
+	LlamaCpp      string `json:"llama.cpp"`      // its version
+	TensorsSHA256 string `json:"tensors_sha256"` // of the model file, see TensorsHash
+	Prompts       []Text
+}
+
+// Text is one greedy continuation.
 type Text struct {
 	Prompt    string
-	PromptIDs []int
+	PromptIDs []int `json:"prompt_ids"`
 	IDs       []int // of the continuation, without the token that ended it
 	Text      string
 	End       string  // "limit", or "eos" when the model ended it
 	Lead      float64 // least difference of log-probability of a choice and the next best
 }
 
-// Texts reads what llama.cpp said with one model file, e.g.
-// engine/testdata/llamacpp/demo-f32.json.
-func Texts(t testing.TB, file string) []Text {
+// LlamaCpp reads a file of engine/testdata/llamacpp.
+func LlamaCpp(t testing.TB, file string) Texts {
 	t.Helper()
-	var g struct {
-		Prompts []struct {
-			Prompt    string
-			PromptIDs []int `json:"prompt_ids"`
-			IDs       []int
-			Text, End string
-			Lead      float64
-		}
-	}
+	var g Texts
 	readJSON(t, file, &g)
-	if len(g.Prompts) == 0 {
-		t.Fatalf("%s holds no prompts", file)
+	if len(g.Prompts) == 0 || g.TensorsSHA256 == "" {
+		t.Fatalf("%s holds no prompts, or not the hash of their model", file)
 	}
-	var texts []Text
-	for _, p := range g.Prompts {
-		texts = append(texts, Text(p))
-	}
-	return texts
+	return g
 }
 
 // RMS is the root mean square of v.
