@@ -18,6 +18,7 @@ type Checkpoint struct {
 	Files  Files
 
 	source weights.Source
+	path   string
 }
 
 // Layer is one Mamba block. Shapes use the letters of [Config].
@@ -70,8 +71,8 @@ type GenerationConfig struct {
 	RepetitionPenalty *float64
 }
 
-// Path returns the file or folder the model was opened from.
-func (c *Checkpoint) Path() string { return c.source.Path() }
+// Path returns the file or folder that is the model.
+func (c *Checkpoint) Path() string { return c.path }
 
 // Close unmaps the files. No tensor may be used after it.
 func (c *Checkpoint) Close() error { return c.source.Close() }

@@ -12,7 +12,7 @@ import (
 // template, generation settings. Each may be absent.
 func (c *Checkpoint) readFiles(folder weights.Folder) error {
 	f := &c.Files
-	f.Name = modelName(c.source.Path())
+	f.Name = modelName(c.path)
 	var err error
 	if f.TokenizerJSON, err = readOptional(folder, "tokenizer.json", maxTokenizer); err != nil {
 		return err

@@ -22,7 +22,7 @@ func openGGUF(folder weights.Folder, name string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{source: f}
+	c := &Checkpoint{source: f, path: f.Path()}
 	if err := c.fromGGUF(f); err != nil {
 		f.Close()
 		return nil, err

@@ -47,6 +47,9 @@ func open(folder weights.Folder, name string) (*Checkpoint, error) {
 		return openGGUF(folder, name)
 	case isTorch(name):
 		return nil, torchError(folder.File(name))
+	case !strings.HasSuffix(name, ".safetensors") && !strings.HasSuffix(name, ".safetensors.index.json"):
+		return nil, &weights.FileError{Kind: weights.ErrBadModel, File: folder.File(name), Problem: "neither a GGUF file nor a .safetensors file",
+			Way: "open one of these, or a model folder"}
 	}
 	return openHF(folder, name)
 }
@@ -99,8 +102,8 @@ func openFolder(folder weights.Folder) (*Checkpoint, error) {
 func readConfig(folder weights.Folder) (Config, sizes, error) {
 	data, err := folder.Read("config.json", maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = &weights.FileError{Kind: weights.ErrBadModel, File: folder.Path(), Problem: "no config.json beside the weights",
-			Way: "download it into the same folder", Cause: fs.ErrNotExist}
+		err = &weights.FileError{Kind: weights.ErrBadModel, File: folder.File("config.json"), Problem: "missing beside the weights",
+			Way: "download it into their folder", Cause: fs.ErrNotExist}
 	}
 	if err != nil {
 		return Config{}, sizes{}, err
@@ -118,7 +121,10 @@ func openHF(folder weights.Folder, name string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{Config: cfg, source: src}
+	c := &Checkpoint{Config: cfg, source: src, path: folder.Path()}
+	if strings.HasSuffix(name, ".safetensors") && name != "model.safetensors" {
+		c.path = folder.File(name) // a folder may hold several
+	}
 	err = c.readFiles(folder)
 	if err == nil {
 		err = c.load(src, hfNaming(hfPrefix(src)), want)

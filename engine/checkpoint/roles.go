@@ -39,7 +39,7 @@ type naming struct {
 	role   func(role) string
 	normF  string
 	head   string
-	ignore []string // endings of names of layer tensors that hold nothing the model needs
+	ignore []string // layer tensors that hold nothing the model needs
 }
 
 // hfNaming has the names of transformers; prefix is "backbone.", or "" for a
@@ -255,19 +255,24 @@ func (nm naming) splitLayer(name string) (layer int, rest string, ok bool) {
 	return n, rest, true
 }
 
-// refuseUnknown rejects a file with further tensors in its layers, such as a
-// projection bias: leaving them out would compute something else.
+// refuseUnknown rejects a file with further tensors, such as the bias of a
+// projection: leaving them out would compute something else.
 func (l loader) refuseUnknown() error {
 	for _, name := range l.src.Names() {
-		_, rest, ok := l.nm.splitLayer(name)
-		if !ok || slices.Contains(l.nm.ignore, rest) ||
-			slices.ContainsFunc(layerRoles, func(r role) bool { return l.nm.role(r) == rest }) {
+		if l.nm.knows(name) {
 			continue
 		}
 		return &weights.FileError{Kind: weights.ErrUnsupported, File: l.src.Path(), Tensor: name,
-			Problem: "not part of a Mamba layer as Kestrel computes it", Way: "Kestrel runs mamba and falcon_mamba without projection biases"}
+			Problem: "not part of a Mamba model as Kestrel computes it", Way: "Kestrel runs mamba and falcon_mamba as published, without projection biases"}
 	}
 	return nil
+}
+
+func (nm naming) knows(name string) bool {
+	if _, rest, ok := nm.splitLayer(name); ok {
+		return slices.Contains(nm.ignore, rest) || slices.ContainsFunc(layerRoles, func(r role) bool { return nm.role(r) == rest })
+	}
+	return name == nm.normF || name == nm.head || slices.Contains(nm.embed, name)
 }
 
 // sizes is what the configuration states; 0 where it is silent.
