@@ -1,6 +1,7 @@
 package vulkan_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -115,6 +116,21 @@ func TestUndeclaredHazard(t *testing.T) {
 		r.Dispatch(inc, 4, 1, 1, words(256, 1), vulkan.In(b.Whole()), vulkan.Out(c.Whole()))
 	})
 	vulkantest.Expect(t, "SYNC-HAZARD-READ-AFTER-WRITE")
+}
+
+// TestOddView binds a view that ends inside a word: a shader of 16-bit values reads that word.
+func TestOddView(t *testing.T) {
+	d := vulkantest.Open(t)
+	x, y := newBuffer(t, d, "x", 70), newBuffer(t, d, "y", 16)
+	if err := d.Upload(context.Background(), x.View(64, 6), []byte{1, 0, 0, 0, 2, 1}); err != nil {
+		t.Fatal(err)
+	}
+	vulkantest.Run(t, d, func(r *vulkan.Recorder) {
+		r.Dispatch(axpb(t, d, 1), 1, 1, 1, words(2, 0), vulkan.In(x.View(64, 6)), vulkan.Out(y.Whole()))
+	})
+	if got := download(t, d, y.View(0, 8)); word(got, 0) != 1 || word(got, 1) != 0x102 {
+		t.Errorf("the shader read %x", got)
+	}
 }
 
 func TestRecorderErrors(t *testing.T) {

@@ -179,8 +179,8 @@ func (m *memory) releaseSpan(b *Buffer) {
 // Whole is a view of all its bytes.
 func (b *Buffer) Whole() View { return View{b, 0, b.size} }
 
-// View is a view of size bytes from off. Bounds are checked where the view is used. A view whose size is not a
-// multiple of 4 may be read by a shader up to the next one.
+// View is a view of size bytes from off. Bounds are checked where the view is used. A shader that is given a view
+// may touch its last 4-byte word as a whole, so buffers hold tensors at offsets of Limits.StorageAlign.
 func (b *Buffer) View(off, size int64) View { return View{b, off, size} }
 
 // Size is the buffer's size in bytes.

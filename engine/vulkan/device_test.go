@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -213,6 +214,64 @@ func TestCloseFreesAll(t *testing.T) {
 	p.Free() // no effect, no harm
 	u.Close()
 	a.Free()
+}
+
+// TestMissingFeatures opens the device as if it lacked what is optional.
+func TestMissingFeatures(t *testing.T) {
+	in := vulkantest.Instance(t)
+	info, err := in.Choose(os.Getenv(vulkantest.DeviceEnv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info.Features = vulkan.Features{}
+	info.Heaps = slices.Clone(info.Heaps)
+	for i := range info.Heaps {
+		info.Heaps[i].Budget, info.Heaps[i].Used, info.Heaps[i].BudgetKnown = info.Heaps[i].Size, 0, false
+	}
+	_, err = in.Open(info, vulkan.DeviceOptions{Profile: true})
+	checkError(t, "profile without timestamps", err, vulkan.ErrUnsupported, "timestamps")
+	d, err := in.Open(info, vulkan.DeviceOptions{BlockBytes: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	local := slices.IndexFunc(info.Heaps, func(h vulkan.Heap) bool { return h.DeviceLocal })
+	b := newBuffer(t, d, "b", 4096)
+	if h := d.Heaps()[local]; h.Used != d.Memory().Total || h.Used == 0 || h.Free() != h.Size-h.Used || h.BudgetKnown {
+		t.Errorf("without a budget the heap is %+v, allocated %d", h, d.Memory().Total)
+	}
+	b.Free()
+	if h := d.Heaps()[local]; h.Used != 0 {
+		t.Errorf("after freeing the heap is %+v", h)
+	}
+	// Without subgroup size control the device's own size is the only one.
+	spec := vulkan.PipelineSpec{Name: "subgroup", SPIRV: subgroupSPIRV, Bindings: 2, Constants: []uint32{64}, SubgroupSize: d.Limits().SubgroupSize}
+	if _, err := d.Pipeline(context.Background(), spec); err != nil {
+		t.Error(err)
+	}
+	spec.SubgroupSize *= 2
+	_, err = d.Pipeline(context.Background(), spec)
+	checkError(t, "another subgroup size", err, vulkan.ErrUnsupported, `"subgroup"`)
+}
+
+// TestDeviceLost checks that a loss is told of by every call after it, and that the device can be closed.
+func TestDeviceLost(t *testing.T) {
+	d := vulkantest.Open(t)
+	ctx := context.Background()
+	b := newBuffer(t, d, "b", 64)
+	r := d.NewRecorder("decode step")
+	r.Fill(b.Whole(), 1)
+	p, err := r.End()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkError(t, "the loss", vulkan.Lose(d, "decode step"), vulkan.ErrDeviceLost, `wait for "decode step"`)
+	checkError(t, "run", p.Run(ctx), vulkan.ErrDeviceLost, `"decode step"`, "open the model again")
+	checkError(t, "download", d.Download(ctx, make([]byte, 64), b.Whole()), vulkan.ErrDeviceLost)
+	_, err = d.NewBuffer("c", vulkan.Scratch, 64)
+	checkError(t, "new buffer", err, vulkan.ErrDeviceLost)
+	p.Free()
+	b.Free()
 }
 
 // TestCloseWhileRunning closes a device under programs of other goroutines.

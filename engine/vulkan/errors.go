@@ -33,7 +33,7 @@ func check(r vk.Result, op, thing string) error {
 	case vk.ErrorOutOfHostMemory:
 		kind = errors.New("out of memory")
 	default:
-		kind = fmt.Errorf("Vulkan result %d", int32(r))
+		kind = fmt.Errorf("result %d of Vulkan", int32(r))
 	}
 	return fmt.Errorf("vulkan: %s %q: %w", op, thing, kind)
 }

@@ -93,7 +93,7 @@ func (p *Program) makeSets(r *Recorder) ([]uint64, error) {
 		layouts = append(layouts, s.layout.rawSet)
 		counts = append(counts, uint32(len(s.views)))
 		for _, v := range s.views {
-			triples = append(triples, v.Buffer.raw, uint64(v.Offset), uint64(v.Size))
+			triples = append(triples, v.Buffer.raw, uint64(v.Offset), uint64(roundUp(v.Offset+v.Size, 4)-v.Offset))
 		}
 	}
 	info := C.kv_descriptor_pool_info(C.uint32_t(n), C.uint32_t(len(triples)/3))
