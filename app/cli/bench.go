@@ -1,0 +1,316 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kestrel/engine"
+	"kestrel/engine/sample"
+	"kestrel/engine/vulkan"
+)
+
+type benchJSON struct {
+	Device          string        `json:"device"`
+	Driver          string        `json:"driver"`
+	Model           string        `json:"model"`
+	Quant           string        `json:"quant"`
+	CopyGBps        float64       `json:"copy_gbps"`
+	MatrixTFLOPS    *float64      `json:"matrix_tflops"` // null: not measured
+	PeakDeviceBytes int64         `json:"peak_device_bytes"`
+	Results         []benchResult `json:"results"`
+}
+
+type benchResult struct {
+	Kind               string   `json:"kind"`
+	Tokens             int      `json:"tokens"`
+	TPS                float64  `json:"tps"`
+	GBps               float64  `json:"gbps"`
+	ShareOfLimit       *float64 `json:"share_of_limit"` // null: the limit was not measured
+	DispatchesPerToken float64  `json:"dispatches_per_token"`
+	HostMSPerToken     *float64 `json:"host_ms_per_token"` // null: the device has no timestamps
+}
+
+// copyBytes is how much the bandwidth is measured over: more than any cache.
+const copyBytes = 256 << 20
+
+func (a *app) benchCommand() *cobra.Command {
+	var mf modelFlags
+	var prefill, decode string
+	var runs int
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure speed on this device",
+		Long: `Measure how fast the model reads (prefill) and writes (decode), after a warm-up,
+as the median of several runs, beside the device's own copy bandwidth measured in
+the same run.
+
+  tps                   tokens a second
+  gbps                  bytes of weights and state moved a second, at the least
+                        that the work needs; prefill moves the weights once a chunk
+  copy_gbps             the device copying its own memory, bytes read plus written
+  share_of_limit        of decode: gbps / copy_gbps. Prefill is bound by arithmetic,
+                        whose limit (matrix_tflops) is not measured yet: null
+  dispatches_per_token  compute dispatches
+  host_ms_per_token     time not spent in kernels, from a run of its own with
+                        timestamps
+  peak_device_bytes     the most device memory held at once`,
+		Example: `  kestrel bench
+  kestrel bench --prefill 128,1024 --decode 64 --json
+  kestrel bench --model ~/models/falcon-mamba-7b --device 0`,
+		Args: none,
+		RunE: a.command(func(ctx context.Context, _ []string) error {
+			var b bench
+			var err error
+			if b.prefill, err = parseCounts("prefill", prefill); err != nil {
+				return err
+			}
+			if b.decode, err = parseCounts("decode", decode); err != nil {
+				return err
+			}
+			if len(b.prefill)+len(b.decode) == 0 {
+				return usagef("nothing to measure: --prefill and --decode are both empty")
+			}
+			if runs < 1 {
+				return usagef("--runs %d: want 1 or more", runs)
+			}
+			b.app, b.runs, b.parallel = a, runs, mf.prefill == "parallel"
+			profile := mf.profile
+			mf.profile = false // timestamps would slow the measured runs
+			if err := mf.with(ctx, a, func(m Model, s Session) error { return b.measure(ctx, m, s) }); err != nil {
+				return err
+			}
+			mf.profile = profile
+			if err := b.host(ctx, mf); err != nil {
+				return err
+			}
+			if b.out.Quant, err = quant(mf.name(a)); err != nil {
+				return err
+			}
+			if asJSON {
+				return a.printJSON(b.out)
+			}
+			return b.print()
+		}),
+	}
+	mf.addDevice(cmd)
+	cmd.Flags().StringVar(&mf.prefill, "prefill-mode", "chunked", "chunked, in constant memory, or parallel, all at once")
+	cmd.Flags().StringVar(&prefill, "prefill", "128,1024", "numbers of tokens to read, between commas; \"\" for none")
+	cmd.Flags().StringVar(&decode, "decode", "64", "numbers of tokens to write, between commas; \"\" for none")
+	cmd.Flags().IntVar(&runs, "runs", 3, "runs of each measurement, of which the median counts")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// bench is one measurement.
+type bench struct {
+	*app
+	prefill, decode []int
+	runs            int
+	parallel        bool
+	out             benchJSON
+}
+
+func (b *bench) measure(ctx context.Context, m Model, s Session) error {
+	b.out.Device, b.out.Driver, b.out.Model = m.Device().Name, driver(m.Device()), m.Name()
+	for _, n := range b.prefill {
+		r := benchResult{Kind: "prefill", Tokens: n}
+		seconds, err := b.median(ctx, s, 0, func() error { return s.Feed(ctx, somePrompt(m, n), nil) })
+		if err != nil {
+			return fmt.Errorf("prefill of %d tokens: %w", n, err)
+		}
+		chunks := 1
+		if !b.parallel {
+			chunks = (n + m.Chunk() - 1) / m.Chunk()
+		}
+		r.TPS = float64(n) / seconds
+		r.GBps = float64(m.DecodeBytes()) * float64(chunks) / seconds / 1e9
+		// the last chunk's dispatches stand for every chunk's
+		r.DispatchesPerToken = float64(s.Stats().Dispatches*chunks) / float64(n)
+		b.out.Results = append(b.out.Results, r)
+	}
+	for _, n := range b.decode {
+		r := benchResult{Kind: "decode", Tokens: n}
+		seconds, err := b.median(ctx, s, 16, func() error { return write(ctx, s, n) })
+		if err != nil {
+			return fmt.Errorf("decode of %d tokens: %w", n, err)
+		}
+		r.TPS = float64(n) / seconds
+		r.GBps = float64(m.DecodeBytes()) * r.TPS / 1e9
+		r.DispatchesPerToken = float64(s.Stats().Dispatches)
+		b.out.Results = append(b.out.Results, r)
+	}
+	b.out.PeakDeviceBytes = m.Memory().Peak
+	// last, as it takes memory of its own
+	var err error
+	if b.out.CopyGBps, err = copyBandwidth(ctx, m); err != nil {
+		return err
+	}
+	for i, r := range b.out.Results {
+		if r.Kind == "decode" {
+			share := r.GBps / b.out.CopyGBps
+			b.out.Results[i].ShareOfLimit = &share
+		}
+	}
+	return nil
+}
+
+// median is the time of f in seconds, after one run to warm up. Each run
+// starts from an empty session that has read so many tokens.
+func (b *bench) median(ctx context.Context, s Session, read int, f func() error) (float64, error) {
+	var times []float64
+	for run := range b.runs + 1 {
+		if err := s.Reset(); err != nil {
+			return 0, err
+		}
+		if read > 0 {
+			if err := s.Feed(ctx, make([]int, read), nil); err != nil {
+				return 0, err
+			}
+		}
+		start := time.Now()
+		if err := f(); err != nil {
+			return 0, err
+		}
+		if run > 0 {
+			times = append(times, time.Since(start).Seconds())
+		}
+	}
+	slices.Sort(times)
+	return times[len(times)/2], nil
+}
+
+// host measures the time not spent in kernels, in a run with timestamps. With
+// --profile it prints their table, too.
+func (b *bench) host(ctx context.Context, mf modelFlags) error {
+	timed := mf
+	timed.profile = true
+	o, err := timed.options(b.app)
+	if err != nil {
+		return err
+	}
+	m, err := b.Engine.Open(ctx, mf.name(b.app), o)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	s, err := m.NewSession()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for i, r := range b.out.Results {
+		n, f := min(r.Tokens, 32), func() error { return nil }
+		if r.Kind == "decode" {
+			if err := s.Feed(ctx, make([]int, 16), nil); err != nil {
+				return err
+			}
+			f = func() error { return write(ctx, s, n) }
+		} else {
+			n = r.Tokens
+			f = func() error { return s.Feed(ctx, somePrompt(m, n), nil) }
+		}
+		if err := f(); err != nil { // to warm up
+			return err
+		}
+		before, start := kernelTime(s), time.Now()
+		if err := f(); err != nil {
+			return err
+		}
+		wall, kernels := time.Since(start), kernelTime(s)-before
+		if kernels > 0 {
+			host := max(0, ms(wall-kernels)) / float64(n)
+			b.out.Results[i].HostMSPerToken = &host
+		}
+		if err := s.Reset(); err != nil {
+			return err
+		}
+	}
+	if mf.profile {
+		b.printProfile(s.Profile())
+	}
+	return nil
+}
+
+func kernelTime(s Session) (sum time.Duration) {
+	for _, t := range s.Profile() {
+		sum += t.Total
+	}
+	return sum
+}
+
+// sortedTimes puts the kernel that took longest first.
+func sortedTimes(times []vulkan.KernelTime) []vulkan.KernelTime {
+	times = slices.Clone(times)
+	slices.SortStableFunc(times, func(x, y vulkan.KernelTime) int { return int(min(max(y.Total-x.Total, -1), 1)) })
+	return times
+}
+
+// copyBandwidth measures over less memory where there is not enough.
+func copyBandwidth(ctx context.Context, m Model) (float64, error) {
+	for size := int64(copyBytes); ; size /= 4 {
+		gbps, err := m.CopyBandwidth(ctx, size)
+		if err == nil || !errors.Is(err, engine.ErrOutOfDeviceMemory) || size < 1<<20 {
+			return gbps, err
+		}
+	}
+}
+
+// somePrompt is n ids all over the vocabulary.
+func somePrompt(m Model, n int) []int {
+	ids := make([]int, n)
+	for i := range ids {
+		ids[i] = i * 7919 % m.Config().Vocab
+	}
+	return ids
+}
+
+// write takes the likeliest token n times.
+func write(ctx context.Context, s Session, n int) error {
+	sampler, err := sample.New(sample.Params{})
+	if err != nil {
+		return err
+	}
+	for range n {
+		if _, err := s.Next(ctx, sampler); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quant is the precision of most of the weights.
+func quant(name string) (string, error) {
+	ck, err := openCheckpoint(name)
+	if err != nil {
+		return "", err
+	}
+	defer ck.Close()
+	first, _, _ := strings.Cut(precision(ck), "+")
+	return first, nil
+}
+
+func (b *bench) print() error {
+	o := b.out
+	fmt.Fprintf(b.Out, "%s (%s)\n%s, %s\ncopy %.1f GB/s, peak device memory %s\n\n", o.Device, o.Driver, o.Model, o.Quant, o.CopyGBps, bytesText(o.PeakDeviceBytes))
+	w := tabwriter.NewWriter(b.Out, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "kind\ttokens\ttokens/s\tGB/s\tof limit\tdispatches/token\thost ms/token\t")
+	for _, r := range o.Results {
+		share, host := "-", "-"
+		if r.ShareOfLimit != nil {
+			share = fmt.Sprintf("%.1f%%", 100**r.ShareOfLimit)
+		}
+		if r.HostMSPerToken != nil {
+			host = fmt.Sprintf("%.3f", *r.HostMSPerToken)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.2f\t%s\t%.2f\t%s\t\n", r.Kind, r.Tokens, r.TPS, r.GBps, share, r.DispatchesPerToken, host)
+	}
+	return w.Flush()
+}
