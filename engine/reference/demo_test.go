@@ -38,6 +38,9 @@ func TestDemoSaysWhatLlamaCppSays(t *testing.T) {
 		dtype weights.DType
 	}{{"demo-f32", weights.F32}, {"demo-f16", weights.F16}, {"demo-q8_0", weights.Q8_0}} {
 		t.Run(c.file, func(t *testing.T) {
+			if testing.Short() && c.dtype != weights.F32 {
+				t.Skip("one precision is enough for a short run, as with -race")
+			}
 			texts := golden.LlamaCpp(t, "../testdata/llamacpp/"+c.file+".json")
 			file := golden.GGUF(t, demo, c.dtype)
 			if got := golden.TensorsHash(t, file); got != texts.TensorsSHA256 {
