@@ -8,6 +8,7 @@ package checkpointtest
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -154,12 +155,12 @@ func (t Tensor) Encoded(d weights.DType) weights.Tensor {
 // Face layout, or from GGUF when a tensor is Q8_0. It is closed with the test.
 func (m *Model) Open(t testing.TB, types Types) *checkpoint.Checkpoint {
 	t.Helper()
-	files, name := m.HF(types), "."
-	for _, tensor := range m.Tensors {
-		if types(tensor.Name) == weights.Q8_0 {
-			files, name = fstest.MapFS{"model.gguf": {Data: m.GGUF(types, 3)}}, "model.gguf"
-			break
-		}
+	var files fstest.MapFS
+	name := "."
+	if slices.ContainsFunc(m.Tensors, func(tensor Tensor) bool { return types(tensor.Name) == weights.Q8_0 }) {
+		files, name = fstest.MapFS{"model.gguf": {Data: m.GGUF(types, 3)}}, "model.gguf"
+	} else {
+		files = m.HF(types)
 	}
 	c, err := checkpoint.OpenFS(files, name)
 	if err != nil {
