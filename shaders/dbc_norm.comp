@@ -7,12 +7,12 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LOCAL = 32u;
 layout(constant_id = 1) const uint MULTI = 1u;
-layout(constant_id = 2) const uint RANK = 256u;
-layout(constant_id = 3) const uint STATE = 16u;
 
 layout(set = 0, binding = 0, std430) restrict buffer DBC { float dbc[]; }; // [tokens][dt | B | C | padding]
 
 layout(push_constant) uniform Push {
+    uint rank;
+    uint state;
     uint stride; // of a token, in floats
     float eps;
 } p;
@@ -23,16 +23,16 @@ layout(push_constant) uniform Push {
 void main() {
     const uint at = gl_WorkGroupID.x * p.stride;
     [[unroll]] for (uint i = 0u; i < 3u; i++) sums[i] = 0.0;
-    for (uint i = gl_LocalInvocationIndex; i < RANK + 2u * STATE; i += LOCAL) {
+    for (uint i = gl_LocalInvocationIndex; i < p.rank + 2u * p.state; i += LOCAL) {
         const float v = dbc[at + i];
-        if (i < RANK) sums[0] += v * v;
-        else if (i < RANK + STATE) sums[1] += v * v;
+        if (i < p.rank) sums[0] += v * v;
+        else if (i < p.rank + p.state) sums[1] += v * v;
         else sums[2] += v * v;
     }
     team_sum();
-    const float dt_root = inversesqrt(sums[0] / float(RANK) + p.eps);
-    const float b_root = inversesqrt(sums[1] / float(STATE) + p.eps);
-    const float c_root = inversesqrt(sums[2] / float(STATE) + p.eps);
-    for (uint i = gl_LocalInvocationIndex; i < RANK + 2u * STATE; i += LOCAL)
-        dbc[at + i] *= i < RANK ? dt_root : i < RANK + STATE ? b_root : c_root;
+    const float dt_root = inversesqrt(sums[0] / float(p.rank) + p.eps);
+    const float b_root = inversesqrt(sums[1] / float(p.state) + p.eps);
+    const float c_root = inversesqrt(sums[2] / float(p.state) + p.eps);
+    for (uint i = gl_LocalInvocationIndex; i < p.rank + 2u * p.state; i += LOCAL)
+        dbc[at + i] *= i < p.rank ? dt_root : i < p.rank + p.state ? b_root : c_root;
 }

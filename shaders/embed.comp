@@ -6,7 +6,6 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LOCAL = 32u;
-layout(constant_id = 1) const uint UNITS = 1u;
 
 #include "weights.glsl"
 
@@ -14,6 +13,7 @@ layout(set = 0, binding = 2, std430) readonly restrict buffer Ids { uint ids[]; 
 layout(set = 0, binding = 3, std430) writeonly restrict buffer H { vec4 h[]; };
 
 layout(push_constant) uniform Push {
+    uint units; // 16-byte units of one row
     uint rows;
     uint row0;
     uint h_stride; // of a token, in vec4
@@ -23,8 +23,8 @@ void main() {
     const uint u = gl_GlobalInvocationID.x;
     const uint t = gl_WorkGroupID.y;
     const uint row = ids[t] - p.row0; // below row0 this wraps to a large number
-    if (u >= UNITS || row >= p.rows) return;
-    const uint unit = row * UNITS + u;
+    if (u >= p.units || row >= p.rows) return;
+    const uint unit = row * p.units + u;
     vec4 w[PER4];
     unpack_unit(weights[unit], w);
     const float scale = unit_scale(unit);

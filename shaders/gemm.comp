@@ -5,9 +5,6 @@
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x = 128) in;
-layout(constant_id = 0) const uint UNITS = 1u;    // 16-byte units of one row
-layout(constant_id = 1) const uint EPILOGUE = 0u; // 0: store, 1: add to y, 2: softplus(y + bias)
-
 #include "weights.glsl"
 #include "math.glsl"
 
@@ -16,6 +13,8 @@ layout(set = 0, binding = 3, std430) readonly restrict buffer Bias { float bias[
 layout(set = 0, binding = 4, std430) restrict buffer Y { float y[]; };
 
 layout(push_constant) uniform Push {
+    uint units;    // 16-byte units of one row
+    uint epilogue; // 0: store, 1: add to y, 2: softplus(y + bias)
     uint rows;     // of this slab
     uint row0;     // first row of the slab in the matrix
     uint tokens;
@@ -42,11 +41,11 @@ void main() {
     [[unroll]] for (uint i = 0u; i < 8u; i++)
         [[unroll]] for (uint j = 0u; j < 4u; j++) acc[i][j] = 0.0;
 
-    for (uint u = 0u; u < UNITS; u += STEP_UNITS) {
+    for (uint u = 0u; u < p.units; u += STEP_UNITS) {
         for (uint i = lane; i < TILE * STEP_UNITS; i += 128u) {
             const uint r = i / STEP_UNITS;
             const uint part = i % STEP_UNITS;
-            const uint unit = min(first_row + r, p.rows - 1u) * UNITS + u + part;
+            const uint unit = min(first_row + r, p.rows - 1u) * p.units + u + part;
             vec4 w[PER4];
             unpack_unit(weights[unit], w);
             const float scale = unit_scale(unit);
@@ -59,7 +58,7 @@ void main() {
             [[unroll]] for (uint k = 0u; k < 4u; k++) x_tile[(part * 4u + k) * PITCH + t] = v[k];
         }
         barrier();
-        [[unroll]] for (uint k = 0u; k < STEP; k++) {
+        for (uint k = 0u; k < STEP; k++) {
             float a[8], b[4];
             [[unroll]] for (uint i = 0u; i < 8u; i++) a[i] = w_tile[k * PITCH + my_row + 8u * i];
             [[unroll]] for (uint j = 0u; j < 4u; j++) b[j] = x_tile[k * PITCH + my_token + j];
@@ -76,8 +75,8 @@ void main() {
             if (row < p.rows && token < p.tokens) {
                 const uint at = token * p.y_stride + p.row0 + row;
                 float v = acc[i][j];
-                if (EPILOGUE == 1u) v += y[at];
-                if (EPILOGUE == 2u) v = softplus(v + bias[p.row0 + row]);
+                if (p.epilogue == 1u) v += y[at];
+                if (p.epilogue == 2u) v = softplus(v + bias[p.row0 + row]);
                 y[at] = v;
             }
         }

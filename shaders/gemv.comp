@@ -13,9 +13,7 @@ layout(constant_id = 0) const uint LOCAL = 32u;
 layout(constant_id = 1) const uint MULTI = 1u;
 layout(constant_id = 2) const uint ROWS = 4u;
 layout(constant_id = 3) const uint TOKS = 1u;
-layout(constant_id = 4) const uint UNITS = 1u;    // 16-byte units of one row
-layout(constant_id = 5) const uint NORM = 0u;
-layout(constant_id = 6) const uint EPILOGUE = 0u; // 0: store, 1: add to y, 2: softplus(y + bias)
+layout(constant_id = 4) const uint NORM = 0u;
 
 #include "weights.glsl"
 #include "math.glsl"
@@ -26,6 +24,8 @@ layout(set = 0, binding = 4, std430) readonly restrict buffer Bias { float bias[
 layout(set = 0, binding = 5, std430) restrict buffer Y { float y[]; };
 
 layout(push_constant) uniform Push {
+    uint units;    // 16-byte units of one row
+    uint epilogue; // 0: store, 1: add to y, 2: softplus(y + bias)
     uint rows;     // of this slab
     uint row0;     // first row of the slab in the matrix
     uint tokens;
@@ -58,22 +58,28 @@ void main() {
     tokens_at = gl_WorkGroupID.y * TOKS;
     [[unroll]] for (uint t = 0u; t < TOKS; t++) squares[t] = 0.0;
 
-    rowdot(first, p.rows);
+    rowdot(first, p.rows, p.units);
     [[unroll]] for (uint t = 0u; t < TOKS; t++) sums[ROWS * TOKS + t] = squares[t];
     team_sum();
 
-    [[unroll]] for (uint t = 0u; t < TOKS; t++) {
-        const uint token = tokens_at + t;
-        const float root = NORM != 0u ? inversesqrt(sums[ROWS * TOKS + t] / p.columns + p.eps) : 1.0;
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            const uint row = first + r;
-            if (gl_LocalInvocationIndex == (t * ROWS + r) % LOCAL && row < p.rows && token < p.tokens) {
-                const uint at = token * p.y_stride + p.row0 + row;
-                float v = sums[r * TOKS + t] * root;
-                if (EPILOGUE == 1u) v += y[at];
-                if (EPILOGUE == 2u) v = softplus(v + bias[p.row0 + row]);
-                y[at] = v;
+    // Result i belongs to lane i % LOCAL, so that the epilogues of a team run side by side.
+    [[unroll]] for (uint from = 0u; from < ROWS * TOKS; from += LOCAL) {
+        const uint mine = from + gl_LocalInvocationIndex;
+        float v = 0.0, square = 0.0;
+        [[unroll]] for (uint i = from; i < min(from + LOCAL, ROWS * TOKS); i++) {
+            if (i == mine) {
+                v = sums[i];
+                if (NORM != 0u) square = sums[ROWS * TOKS + i % TOKS];
             }
+        }
+        const uint row = first + mine / TOKS;
+        const uint token = tokens_at + mine % TOKS;
+        if (mine < ROWS * TOKS && row < p.rows && token < p.tokens) {
+            const uint at = token * p.y_stride + p.row0 + row;
+            if (NORM != 0u) v *= inversesqrt(square / p.columns + p.eps);
+            if (p.epilogue == 1u) v += y[at];
+            if (p.epilogue == 2u) v = softplus(v + bias[p.row0 + row]);
+            y[at] = v;
         }
     }
 }

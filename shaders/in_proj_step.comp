@@ -12,8 +12,7 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LOCAL = 32u;
 layout(constant_id = 1) const uint MULTI = 1u;
 layout(constant_id = 2) const uint ROWS = 4u;
-layout(constant_id = 3) const uint UNITS = 1u;
-layout(constant_id = 4) const uint CONV = 4u; // width of the convolution
+layout(constant_id = 3) const uint CONV = 4u; // width of the convolution
 const uint TOKS = 1u;
 
 #include "weights.glsl"
@@ -28,6 +27,7 @@ layout(set = 0, binding = 7, std430) writeonly restrict buffer ConvX { float con
 layout(set = 0, binding = 8, std430) writeonly restrict buffer Gate { float gate[]; };
 
 layout(push_constant) uniform Push {
+    uint units; // 16-byte units of one row
     uint rows;  // of this slab
     uint row0;  // first row of the slab in in_proj
     uint inner;
@@ -50,7 +50,7 @@ vec4 activation(const uint t, const uint i) {
 void main() {
     const uint first = gl_WorkGroupID.x * ROWS;
     squares = 0.0;
-    rowdot(first, p.rows);
+    rowdot(first, p.rows, p.units);
     sums[ROWS] = squares;
     team_sum();
     const float root = inversesqrt(sums[ROWS] / p.hidden + p.eps);

@@ -7,13 +7,13 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LOCAL = 128u;
 layout(constant_id = 1) const uint MULTI = 1u;
-layout(constant_id = 2) const uint QUADS = 1u; // columns / 4, padded
 
 layout(set = 0, binding = 0, std430) readonly restrict buffer X { vec4 x[]; };
 layout(set = 0, binding = 1, std430) readonly restrict buffer Gain { vec4 gain[]; };
 layout(set = 0, binding = 2, std430) writeonly restrict buffer Y { vec4 y[]; };
 
 layout(push_constant) uniform Push {
+    uint quads; // columns / 4, padded
     float columns;
     float eps;
 } p;
@@ -22,10 +22,10 @@ layout(push_constant) uniform Push {
 #include "team.glsl"
 
 void main() {
-    const uint at = gl_WorkGroupID.x * QUADS;
+    const uint at = gl_WorkGroupID.x * p.quads;
     sums[0] = 0.0;
-    for (uint i = gl_LocalInvocationIndex; i < QUADS; i += LOCAL) sums[0] += dot(x[at + i], x[at + i]);
+    for (uint i = gl_LocalInvocationIndex; i < p.quads; i += LOCAL) sums[0] += dot(x[at + i], x[at + i]);
     team_sum();
     const float root = inversesqrt(sums[0] / p.columns + p.eps);
-    for (uint i = gl_LocalInvocationIndex; i < QUADS; i += LOCAL) y[at + i] = x[at + i] * root * gain[i];
+    for (uint i = gl_LocalInvocationIndex; i < p.quads; i += LOCAL) y[at + i] = x[at + i] * root * gain[i];
 }

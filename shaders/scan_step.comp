@@ -13,11 +13,9 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LOCAL = 32u;
 layout(constant_id = 1) const uint MULTI = 1u;
 layout(constant_id = 2) const uint ROWS = 4u;      // rows of dt_proj taken at a time
-layout(constant_id = 3) const uint UNITS = 1u;
-layout(constant_id = 4) const uint CHANNELS = 32u; // a multiple of ROWS
-layout(constant_id = 5) const uint STATE = 16u;
-layout(constant_id = 6) const uint RANK = 256u;
-layout(constant_id = 7) const uint NORM = 1u;      // Falcon's weightless norms of dt, B and C
+layout(constant_id = 3) const uint CHANNELS = 32u; // a multiple of ROWS
+layout(constant_id = 4) const uint STATE = 16u;
+layout(constant_id = 5) const uint NORM = 1u;      // Falcon's weightless norms of dt, B and C
 const uint TOKS = 1u;
 
 #include "weights.glsl"
@@ -33,6 +31,8 @@ layout(set = 0, binding = 8, std430) restrict buffer S { float state[]; };      
 layout(set = 0, binding = 9, std430) writeonly restrict buffer Y { float y[]; };
 
 layout(push_constant) uniform Push {
+    uint units;    // 16-byte units of one row of dt_proj
+    uint rank;     // its columns
     uint rows;     // channels of this slab of dt_proj
     uint channel0; // first channel of the slab
     float eps;
@@ -54,39 +54,39 @@ void main() {
     float dt_root = 1.0, b_root = 1.0, c_root = 1.0;
     if (NORM != 0u) {
         [[unroll]] for (uint i = 0u; i < TEAM_VALUES; i++) sums[i] = 0.0;
-        for (uint i = lane; i < RANK + 2u * STATE; i += LOCAL) {
+        for (uint i = lane; i < p.rank + 2u * STATE; i += LOCAL) {
             const float v = dbc(i);
-            if (i < RANK) sums[0] += v * v;
-            else if (i < RANK + STATE) sums[1] += v * v;
+            if (i < p.rank) sums[0] += v * v;
+            else if (i < p.rank + STATE) sums[1] += v * v;
             else sums[2] += v * v;
         }
         team_sum();
-        dt_root = inversesqrt(sums[0] / float(RANK) + p.eps);
+        dt_root = inversesqrt(sums[0] / float(p.rank) + p.eps);
         b_root = inversesqrt(sums[1] / float(STATE) + p.eps);
         c_root = inversesqrt(sums[2] / float(STATE) + p.eps);
     }
     for (uint n = lane; n < STATE; n += LOCAL) {
-        b_now[n] = dbc(RANK + n) * b_root;
-        c_now[n] = dbc(RANK + STATE + n) * c_root;
+        b_now[n] = dbc(p.rank + n) * b_root;
+        c_now[n] = dbc(p.rank + STATE + n) * c_root;
     }
 
     const uint first = gl_WorkGroupID.x * CHANNELS;
-    for (uint c = 0u; c < CHANNELS; c += ROWS) {
-        rowdot(first + c, p.rows);
+    [[dont_unroll]] for (uint c = 0u; c < CHANNELS; c += ROWS) {
+        rowdot(first + c, p.rows, p.units);
         team_sum();
         [[unroll]] for (uint r = 0u; r < ROWS; r++)
             if (lane == r % LOCAL) delta_now[c + r] = sums[r] * dt_root;
     }
     team_barrier();
 
-    for (uint c = lane; c < CHANNELS; c += LOCAL) {
+    [[dont_unroll]] for (uint c = lane; c < CHANNELS; c += LOCAL) {
         if (first + c >= p.rows) break;
         const uint d = p.channel0 + first + c;
         const float delta = softplus(delta_now[c] + dt_b[d]);
         const float x = conv_x[d];
         const float delta_x = delta * x;
         float sum = 0.0;
-        [[unroll]] for (uint n = 0u; n < STATE; n++) {
+        [[dont_unroll]] for (uint n = 0u; n < STATE; n++) {
             const uint at = d * STATE + n;
             const float s = fma(exp2(delta * a2[at]), state[at], delta_x * b_now[n]);
             state[at] = s;

@@ -40,9 +40,9 @@ func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h,
 			outX, outGate = vulkan.InOut(x), vulkan.InOut(gate)
 		}
 		e.run("in_proj_step_"+name,
-			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(units(inProj.DType, inProj.Cols)), uint32(conv.Width)},
+			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(conv.Width)},
 			ceil(s.Rows, rows), 1,
-			[]any{s.Rows, s.Row0, inner, float32(inProj.Cols), norm.Eps},
+			[]any{units(inProj.DType, inProj.Cols), s.Rows, s.Row0, inner, float32(inProj.Cols), norm.Eps},
 			vulkan.In(s.Weights), vulkan.In(s.Scales), vulkan.In(h), vulkan.In(norm.Gain),
 			vulkan.In(conv.W), vulkan.In(conv.B), vulkan.InOut(conv.Columns), outX, outGate)
 	}
@@ -69,10 +69,10 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 			out = vulkan.InOut(y)
 		}
 		e.run("scan_step_"+name,
-			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(units(dtProj.DType, dtProj.Cols)),
-				uint32(channels), uint32(s.State), uint32(s.Rank), flag(s.Norm)},
+			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows),
+				uint32(channels), uint32(s.State), flag(s.Norm)},
 			ceil(slab.Rows, channels), 1,
-			[]any{slab.Rows, slab.Row0, s.Eps},
+			[]any{units(dtProj.DType, dtProj.Cols), s.Rank, slab.Rows, slab.Row0, s.Eps},
 			vulkan.In(slab.Weights), vulkan.In(slab.Scales), vulkan.In(dbc), vulkan.In(s.DtB), vulkan.In(s.A2), vulkan.In(s.D),
 			vulkan.In(x), vulkan.In(gate), vulkan.InOut(s.S), out)
 	}
@@ -81,16 +81,16 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 // RMSNorm computes y[t] = gain * x[t] * rsqrt(mean(x[t]^2) + eps) for x, y [tokens][Padded(cols)].
 func (e *Encoder) RMSNorm(norm Norm, x, y vulkan.View, tokens, cols int) {
 	local := e.set.tune.Norm
-	e.run("rmsnorm", []uint32{uint32(local), e.multi(local), uint32(Padded(cols) / 4)}, tokens, 1,
-		[]any{float32(cols), norm.Eps},
+	e.run("rmsnorm", []uint32{uint32(local), e.multi(local)}, tokens, 1,
+		[]any{Padded(cols) / 4, float32(cols), norm.Eps},
 		vulkan.In(x), vulkan.In(norm.Gain), vulkan.Out(y))
 }
 
 // DBCNorm applies Falcon's weightless norms to dt, B and C of dbc [tokens][stride] in place.
 func (e *Encoder) DBCNorm(s Scan, dbc vulkan.View, tokens, stride int) {
 	local := e.set.tune.Norm
-	e.run("dbc_norm", []uint32{uint32(local), e.multi(local), uint32(s.Rank), uint32(s.State)}, tokens, 1,
-		[]any{stride, s.Eps}, vulkan.InOut(dbc))
+	e.run("dbc_norm", []uint32{uint32(local), e.multi(local)}, tokens, 1,
+		[]any{s.Rank, s.State, stride, s.Eps}, vulkan.InOut(dbc))
 }
 
 // ConvChunk computes x[t] = silu(conv(a)) for a chunk and carries the columns.

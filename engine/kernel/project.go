@@ -35,7 +35,8 @@ type Project struct {
 	Bias             vulkan.View // for SoftplusAdd: [Rows]
 }
 
-// Project encodes a projection: by tiles in shared memory for many tokens, else by dot products of rows.
+// Project encodes a projection: for many tokens by tiles in shared memory, or a lane a row on the CPU;
+// else by dot products of rows.
 func (e *Encoder) Project(a Project) {
 	name, err := suffix(a.W.DType)
 	if err != nil {
@@ -56,23 +57,34 @@ func (e *Encoder) Project(a Project) {
 	for _, s := range a.W.Slabs {
 		weights, scales := vulkan.In(s.Weights), vulkan.In(s.Scales)
 		if tune.TileFrom > 0 && a.Tokens >= tune.TileFrom && a.Norm == nil && a.Token0 == 0 {
-			e.run("gemm_"+name, []uint32{n, uint32(a.Epilogue)}, ceil(s.Rows, 64), ceil(a.Tokens, 64),
-				[]any{s.Rows, s.Row0, a.Tokens, a.XStride / 4, a.YStride},
+			e.run("gemm_"+name, nil, ceil(s.Rows, 64), ceil(a.Tokens, 64),
+				[]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.XStride / 4, a.YStride},
+				weights, scales, vulkan.In(a.X), vulkan.In(bias), out)
+			continue
+		}
+		if tune.LaneRows > 0 && a.Tokens > 1 && a.Norm == nil && a.Token0 == 0 {
+			local := tune.Local
+			e.run("gemm_rows_"+name, []uint32{uint32(local), uint32(tune.LaneRows), uint32(tune.LaneTokens)},
+				ceil(s.Rows, local*tune.LaneRows), ceil(a.Tokens, tune.LaneTokens),
+				[]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.XStride, a.YStride},
 				weights, scales, vulkan.In(a.X), vulkan.In(bias), out)
 			continue
 		}
 		rows, toks := tune.Rows, 1
 		if a.Tokens > 1 {
-			rows, toks = tune.ThinRows, min(a.Tokens, tune.ThinTokens)
+			rows, toks = tune.ThinRows, tune.ThinTokens
+			if a.Tokens <= toks/2 {
+				toks /= 2 // half tiles, and no smaller ones: each size is a shader to compile
+			}
 		}
 		gain, norm, eps := a.X, uint32(0), float32(0)
 		if a.Norm != nil {
 			gain, norm, eps = a.Norm.Gain, 1, a.Norm.Eps
 		}
 		e.run("gemv_"+name,
-			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(toks), n, norm, uint32(a.Epilogue)},
+			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(toks), norm},
 			ceil(s.Rows, rows), ceil(a.Tokens, toks),
-			[]any{s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps},
+			[]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps},
 			weights, scales, vulkan.In(a.X), vulkan.In(gain), vulkan.In(bias), out)
 	}
 }
@@ -92,8 +104,8 @@ func (e *Encoder) Embed(table *Matrix, ids, h vulkan.View, tokens int) {
 		if i > 0 {
 			out = vulkan.InOut(h)
 		}
-		e.run("embed_"+name, []uint32{uint32(local), uint32(n)}, ceil(n, local), tokens,
-			[]any{s.Rows, s.Row0, Padded(table.Cols) / 4},
+		e.run("embed_"+name, []uint32{uint32(local)}, ceil(n, local), tokens,
+			[]any{n, s.Rows, s.Row0, Padded(table.Cols) / 4},
 			vulkan.In(s.Weights), vulkan.In(s.Scales), vulkan.In(ids), out)
 	}
 }

@@ -9,6 +9,7 @@ type Tuning struct {
 
 	ThinRows, ThinTokens int // rows and tokens of GEMV's register tile for several tokens
 	TileFrom             int // tokens from which the shared-memory GEMM serves; 0: never
+	LaneRows, LaneTokens int // rows and tokens of a lane in the lane-a-row GEMM, which needs subgroups of Local lanes; 0: not used
 
 	Norm         int // lanes of the norms
 	Conv         int // lanes of the convolutions
@@ -19,15 +20,22 @@ type Tuning struct {
 	Top          int // lanes of arg-max and top-k
 }
 
+// laneStep is the columns that the lane-a-row GEMM takes at a time; its subgroups are no wider.
+const laneStep = 16
+
 // DefaultTuning serves GPUs, or drivers that run shaders on the CPU: those have one narrow subgroup a thread, pay for
 // every barrier and gain nothing from shared memory.
 func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 	if info.Type == vulkan.Software {
 		width := max(info.Limits.MinSubgroup, 4)
-		return Tuning{
-			Local: width, Rows: 8, ThinRows: 4, ThinTokens: 8,
+		t := Tuning{
+			Local: width, Rows: 8, ThinRows: 4, ThinTokens: 4,
 			Norm: width, Conv: width, ConvSpan: 64, ScanChannels: 16, Scan: width, ScanLanes: 1, Top: width,
 		}
+		if lim := info.Limits; lim.MinSubgroup == lim.MaxSubgroup && width <= laneStep && laneStep%width == 0 {
+			t.LaneRows, t.LaneTokens = 2, 8
+		}
+		return t
 	}
 	return Tuning{
 		Local: 64, Rows: 4, ThinRows: 4, ThinTokens: 4, TileFrom: 16,

@@ -1,7 +1,7 @@
 // A row of weights as 16-byte units, in any storage type.
 //
 // The storage type comes by -D: W_F32, W_F16, W_BF16 or W_Q8_0. Rows are padded with zeros to a multiple of 32
-// columns, so a row is UNITS whole units and no kernel has a tail. Q8_0 keeps its int8 values here and its f16 scales
+// columns, so a row is whole units and no kernel has a tail. Q8_0 keeps its int8 values here and its f16 scales
 // (one for 32 columns) apart in `scales`, two in a word; the loader makes that split.
 #ifndef WEIGHTS_GLSL
 #define WEIGHTS_GLSL

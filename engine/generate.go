@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"kestrel/engine/sample"
+)
+
+// GenerateOptions says when to stop.
+type GenerateOptions struct {
+	Max         int      // tokens at most; 0: until the model stops
+	StopIDs     []int    // besides the model's own
+	StopStrings []string // the text ends before the first of these
+	IgnoreEOS   bool     // the model's own stop ids do not stop
+}
+
+// Reasons for which generation ends.
+const (
+	ReasonStop       = "stop"        // the model ended its text
+	ReasonLength     = "length"      // Max tokens
+	ReasonStopString = "stop-string" // a stop string came up
+	ReasonCancelled  = "cancelled"   // the context ended
+)
+
+// Result of Generate. It is filled in on errors too: what was written so far is kept.
+type Result struct {
+	Text       string
+	Tokens     int
+	Reason     string        // "" after an error other than cancellation
+	FirstToken time.Duration // from the call to the first token
+	Duration   time.Duration
+}
+
+// Generate writes text after what the session has read. emit gets the text piece by piece, in whole characters; an
+// error of emit ends the generation and is given back. When ctx ends, Generate returns the text so far with
+// ReasonCancelled and ctx's error.
+//
+// The stop id and the tokens of a stop string are part of what the session has then read.
+func (s *Session) Generate(ctx context.Context, sampler *sample.Sampler, o GenerateOptions, emit func(string) error) (Result, error) {
+	var r Result
+	start := time.Now()
+	stops := slices.Clone(o.StopIDs)
+	if !o.IgnoreEOS {
+		stops = append(stops, s.m.StopIDs()...)
+	}
+	decoder := s.m.tokenizer.NewDecoder(true)
+	out := &stopper{stops: o.StopStrings, emit: emit}
+	var err error
+	for r.Reason == "" {
+		if o.Max > 0 && r.Tokens >= o.Max {
+			r.Reason = ReasonLength
+			break
+		}
+		var id int
+		if id, err = s.Next(ctx, sampler); err != nil {
+			break
+		}
+		r.Tokens++
+		if r.Tokens == 1 {
+			r.FirstToken = time.Since(start)
+		}
+		if slices.Contains(stops, id) {
+			r.Reason = ReasonStop
+			break
+		}
+		found, emitErr := out.write(decoder.Next(id))
+		if emitErr != nil {
+			err = fmt.Errorf("emit: %w", emitErr)
+			break
+		}
+		if found {
+			r.Reason = ReasonStopString
+		}
+	}
+	if r.Reason != ReasonStopString {
+		if found, flushErr := out.flush(decoder.Flush()); flushErr != nil && err == nil {
+			err = fmt.Errorf("emit: %w", flushErr)
+		} else if found {
+			r.Reason = ReasonStopString
+		}
+	}
+	r.Text, r.Duration = out.text.String(), time.Since(start)
+	if err != nil && ctx.Err() != nil {
+		r.Reason, err = ReasonCancelled, ctx.Err()
+	}
+	return r, err
+}
+
+// stopper passes text on, but holds back what may be the beginning of a stop string.
+type stopper struct {
+	stops []string
+	held  string
+	text  strings.Builder // passed on so far
+	emit  func(string) error
+}
+
+// write takes text and reports whether a stop string came up; what stands before it has then been passed on.
+func (w *stopper) write(text string) (bool, error) {
+	w.held += text
+	first := -1
+	for _, s := range w.stops {
+		if i := strings.Index(w.held, s); s != "" && i >= 0 && (first < 0 || i < first) {
+			first = i
+		}
+	}
+	if first >= 0 {
+		err := w.pass(w.held[:first])
+		w.held = ""
+		return true, err
+	}
+	keep := 0
+	for _, s := range w.stops {
+		for n := min(len(s)-1, len(w.held)); n > keep; n-- {
+			if strings.HasPrefix(s, w.held[len(w.held)-n:]) {
+				keep = n
+			}
+		}
+	}
+	cut := len(w.held) - keep
+	pass := w.held[:cut]
+	w.held = w.held[cut:]
+	return false, w.pass(pass)
+}
+
+// flush takes the last text and passes everything on.
+func (w *stopper) flush(text string) (bool, error) {
+	found, err := w.write(text)
+	if found || err != nil {
+		return found, err
+	}
+	rest := w.held
+	w.held = ""
+	return false, w.pass(rest)
+}
+
+func (w *stopper) pass(text string) error {
+	if text == "" {
+		return nil
+	}
+	w.text.WriteString(text)
+	if w.emit == nil {
+		return nil
+	}
+	return w.emit(text)
+}

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"kestrel/engine/chat"
+	"kestrel/engine/checkpoint"
+	"kestrel/engine/mamba"
+	"kestrel/engine/tokenizer"
+	"kestrel/engine/vulkan"
+)
+
+// PrefillMode is how a prompt is read.
+type PrefillMode int
+
+const (
+	Chunked  PrefillMode = iota // chunk after chunk, in constant memory
+	Parallel                    // all at once, in memory that grows with the prompt
+)
+
+// Options of Open. The zero value is right for most uses.
+type Options struct {
+	Device     string         // index or part of the name; "" for the best usable device
+	Prefill    PrefillMode    //
+	Chunk      int            // tokens of a chunk; 0 for the default
+	Progress   func(Progress) // called from Open's goroutine while weights are loaded
+	Warn       func(string)   // what the user should know although the work goes on
+	Validation bool           // the Khronos validation layer; its messages go to Warn
+	Profile    bool           // time every kernel, see Session.Profile
+	CacheDir   string         // of compiled pipelines; "" for the user's cache folder
+}
+
+// Progress of a long operation, in bytes or tokens.
+type Progress struct {
+	Stage       string
+	Done, Total int64
+}
+
+// Model is a model on a device. It is safe for concurrent use.
+type Model struct {
+	name      string
+	options   Options
+	config    checkpoint.Config
+	files     checkpoint.Files
+	hash      [32]byte
+	tokenizer *tokenizer.Tokenizer
+	template  *chat.Template
+
+	instance *vulkan.Instance
+	device   *vulkan.Device
+	model    *mamba.Model
+
+	mu       sync.Mutex
+	sessions map[*Session]bool
+	closed   bool
+}
+
+// Open loads a model from a Hugging Face folder, a .safetensors file beside its config.json, or a .gguf file.
+func Open(ctx context.Context, path string, o Options) (*Model, error) {
+	ck, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, ck, o)
+}
+
+// OpenFS loads a model in Hugging Face layout from a file system, such as one embedded in the program.
+func OpenFS(ctx context.Context, fsys fs.FS, name string, o Options) (*Model, error) {
+	ck, err := checkpoint.OpenFS(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, ck, o)
+}
+
+func open(ctx context.Context, ck *checkpoint.Checkpoint, o Options) (m *Model, err error) {
+	// Nothing of the files is used once the weights are on the device.
+	defer ck.Close()
+	m = &Model{name: ck.Files.Name, options: o, config: ck.Config, files: ck.Files, sessions: map[*Session]bool{}}
+	if m.tokenizer, err = openTokenizer(ck); err != nil {
+		return nil, err
+	}
+	if m.template, err = openTemplate(ck, o.Warn); err != nil {
+		return nil, err
+	}
+	m.hash = ck.Hash()
+	defer func() {
+		if err != nil {
+			m.release()
+			m = nil
+		}
+	}()
+	if m.device, m.instance, err = openDevice(o); err != nil {
+		return m, err
+	}
+	if err = checkMemory(ck, m.device, o); err != nil {
+		return m, fmt.Errorf("%s: %w", ck.Path(), err)
+	}
+	m.model, err = mamba.Load(ctx, m.device, ck, mamba.Options{
+		Chunk: o.Chunk,
+		Warn:  o.Warn,
+		Progress: func(done, total int64) {
+			if o.Progress != nil {
+				o.Progress(Progress{Stage: "load", Done: done, Total: total})
+			}
+		},
+	})
+	if err != nil {
+		return m, fmt.Errorf("load %s: %w", ck.Path(), err)
+	}
+	return m, nil
+}
+
+func openTokenizer(ck *checkpoint.Checkpoint) (t *tokenizer.Tokenizer, err error) {
+	switch {
+	case ck.Files.TokenizerJSON != nil:
+		t, err = tokenizer.FromJSON(ck.Files.TokenizerJSON)
+	case ck.Files.Vocab != nil:
+		t, err = tokenizer.FromVocab(*ck.Files.Vocab)
+	default:
+		return nil, fmt.Errorf("%s: no tokenizer.json beside the weights; fetch it from the model's page: %w", ck.Path(), ErrBadModel)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer of %s: %w", ck.Path(), err)
+	}
+	return t, nil
+}
+
+// openTemplate takes the model's chat template. A base model has none, and one that the library cannot read must not
+// keep a good model from running: both use ChatML, the second with a warning.
+func openTemplate(ck *checkpoint.Checkpoint, warn func(string)) (*chat.Template, error) {
+	if ck.Files.ChatTemplate == "" {
+		return chat.ChatML(), nil
+	}
+	t, err := chat.NewTemplate(ck.Files.ChatTemplate, ck.Files.SpecialTokens)
+	if err != nil {
+		if warn != nil {
+			warn(fmt.Sprintf("chat template of %s: %v; using ChatML instead", ck.Path(), err))
+		}
+		return chat.ChatML(), nil
+	}
+	return t, nil
+}
+
+func openDevice(o Options) (*vulkan.Device, *vulkan.Instance, error) {
+	instance, err := vulkan.NewInstance(vulkan.InstanceOptions{
+		Validation: o.Validation,
+		OnMessage: func(severity, text string) {
+			if o.Warn != nil {
+				o.Warn("vulkan " + severity + ": " + text)
+			}
+		},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := instance.Choose(o.Device)
+	if err != nil {
+		instance.Close()
+		return nil, nil, err
+	}
+	dir := o.CacheDir
+	if dir == "" {
+		if base, err := os.UserCacheDir(); err == nil { // no home: no pipeline cache, as documented
+			dir = filepath.Join(base, "kestrel")
+		}
+	}
+	device, err := instance.Open(info, vulkan.DeviceOptions{CacheDir: dir, Profile: o.Profile, Warn: o.Warn})
+	if err != nil {
+		instance.Close()
+		return nil, nil, err
+	}
+	return device, instance, nil
+}
+
+// Devices lists every Vulkan device, with the reason where one cannot be used.
+func Devices(validation bool) ([]vulkan.DeviceInfo, error) {
+	instance, err := vulkan.NewInstance(vulkan.InstanceOptions{Validation: validation})
+	if err != nil {
+		return nil, err
+	}
+	defer instance.Close()
+	return instance.Devices()
+}
+
+// Name of the model, from its files.
+func (m *Model) Name() string { return m.name }
+
+// Config holds the model's sizes.
+func (m *Model) Config() checkpoint.Config { return m.config }
+
+// Files is what lay beside the weights: template, special tokens, advice on sampling.
+func (m *Model) Files() checkpoint.Files { return m.files }
+
+// Tokenizer of the model.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tokenizer }
+
+// Template renders conversations as the model was trained to see them.
+func (m *Model) Template() *chat.Template { return m.template }
+
+// Device that the model runs on.
+func (m *Model) Device() vulkan.DeviceInfo { return m.device.Info() }
+
+// Memory of the device in use, by purpose and buffer.
+func (m *Model) Memory() vulkan.MemoryReport { return m.device.Memory() }
+
+// Heaps of the device with their budgets as they are now.
+func (m *Model) Heaps() []vulkan.Heap { return m.device.Heaps() }
+
+// CopyBandwidth measures the device's own copy of n bytes in GB/s, counting bytes read and bytes written.
+func (m *Model) CopyBandwidth(ctx context.Context, n int64) (float64, error) {
+	return m.device.CopyBandwidth(ctx, n)
+}
+
+// DecodeBytes is how many bytes of weights and state one decoded token moves at least.
+func (m *Model) DecodeBytes() int64 { return m.model.DecodeBytes() }
+
+// Chunk is the number of tokens of a prefill chunk.
+func (m *Model) Chunk() int { return m.model.Chunk() }
+
+// StopIDs are the ids at which the model ends a text.
+func (m *Model) StopIDs() []int { return m.config.EOS }
+
+// Close releases the device. Sessions that are still open are closed.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return fmt.Errorf("model %s: %w", m.name, ErrClosed)
+	}
+	m.closed = true
+	open := m.sessions
+	m.sessions = nil
+	m.mu.Unlock()
+	for s := range open {
+		s.seq.Close()
+	}
+	m.release()
+	return nil
+}
+
+func (m *Model) release() {
+	if m.device != nil {
+		m.device.Close()
+	}
+	if m.instance != nil {
+		m.instance.Close()
+	}
+}

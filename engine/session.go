@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"kestrel/engine/mamba"
+	"kestrel/engine/sample"
+	"kestrel/engine/vulkan"
+)
+
+// Session is a text's place in a model. It is for one goroutine at a time.
+type Session struct {
+	m      *Model
+	seq    *mamba.Sequence
+	tokens int
+}
+
+// NewSession starts an empty text. It takes device memory of constant size: the state, and the logits of one position.
+func (m *Model) NewSession() (*Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, fmt.Errorf("new session of %s: %w", m.name, ErrClosed)
+	}
+	seq, err := m.model.NewSequence()
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{m: m, seq: seq}
+	m.sessions[s] = true
+	return s, nil
+}
+
+// Close releases the session's memory.
+func (s *Session) Close() error {
+	s.m.mu.Lock()
+	open := s.m.sessions[s]
+	delete(s.m.sessions, s)
+	s.m.mu.Unlock()
+	if !open {
+		return fmt.Errorf("session: %w", ErrClosed)
+	}
+	s.seq.Close()
+	return nil
+}
+
+// Tokens is the number of tokens read and written.
+func (s *Session) Tokens() int { return s.tokens }
+
+// Stats counts the dispatches, barriers and submissions of the last step or chunk.
+func (s *Session) Stats() vulkan.Stats { return s.seq.Stats() }
+
+// Profile is the time of every kernel since the session began, where Options.Profile was set.
+func (s *Session) Profile() []vulkan.KernelTime { return s.seq.Profile() }
+
+func (s *Session) check(ids []int) error {
+	if len(ids) == 0 {
+		return fmt.Errorf("feed: %w", ErrEmptyPrompt)
+	}
+	for i, id := range ids {
+		if id < 0 || id >= s.m.config.Vocab {
+			return fmt.Errorf("token %d of %d is %d, the vocabulary has %d: %w", i, len(ids), id, s.m.config.Vocab, ErrBadToken)
+		}
+	}
+	return nil
+}
+
+// Feed reads ids; the logits after the last stay on the device for Next and Logits. progress, which may be nil, is told
+// after every chunk. When ctx ends or the device fails midway, the chunks already read stay read, as Tokens tells.
+func (s *Session) Feed(ctx context.Context, ids []int, progress func(done, total int)) error {
+	if err := s.check(ids); err != nil {
+		return err
+	}
+	if s.m.options.Prefill == Parallel {
+		if err := s.seq.Parallel(ctx, ids); err != nil {
+			return err
+		}
+		s.tokens += len(ids)
+		if progress != nil {
+			progress(len(ids), len(ids))
+		}
+		return nil
+	}
+	total := len(ids)
+	for done := 0; done < total; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(s.m.model.Chunk(), total-done)
+		var err error
+		if n == 1 {
+			err = s.seq.Step(ctx, ids[done])
+		} else {
+			err = s.seq.Chunk(ctx, ids[done:done+n], done+n == total)
+		}
+		if err != nil {
+			return err
+		}
+		done += n
+		s.tokens += n
+		if progress != nil {
+			progress(done, total)
+		}
+	}
+	return nil
+}
+
+// FeedAll reads ids and calls each with the logits [vocabulary] after every position, counted from 0 within ids.
+func (s *Session) FeedAll(ctx context.Context, ids []int, each func(pos int, logits []float32) error) error {
+	if err := s.check(ids); err != nil {
+		return err
+	}
+	for done := 0; done < len(ids); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(s.m.model.AllTokens(), len(ids)-done)
+		all, err := s.seq.All(ctx, ids[done:done+n])
+		if err != nil {
+			return err
+		}
+		s.tokens += n
+		for i, logits := range all {
+			if err := each(done+i, logits); err != nil {
+				return err
+			}
+		}
+		done += n
+	}
+	return nil
+}
+
+// Logits after the last token: [vocabulary].
+func (s *Session) Logits(ctx context.Context) ([]float32, error) {
+	if s.tokens == 0 {
+		return nil, fmt.Errorf("logits: %w", ErrEmptyPrompt)
+	}
+	return s.seq.Logits(ctx)
+}
+
+// Next chooses the next id from the present logits, feeds it and gives it back. Where the choice rests on a few of the
+// largest logits, only these leave the device; greedy decoding takes one id.
+func (s *Session) Next(ctx context.Context, sampler *sample.Sampler) (int, error) {
+	id, err := s.choose(ctx, sampler)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.seq.Step(ctx, id); err != nil {
+		return 0, err
+	}
+	sampler.Accept(id)
+	s.tokens++
+	return id, nil
+}
+
+func (s *Session) choose(ctx context.Context, sampler *sample.Sampler) (int, error) {
+	if s.tokens == 0 {
+		return 0, fmt.Errorf("next token: %w", ErrEmptyPrompt)
+	}
+	k, few := sampler.DeviceTopK()
+	switch {
+	case few && k == 1 && sampler.Greedy():
+		return s.seq.Largest()
+	case few && k <= mamba.MaxTop:
+		ids, logits, err := s.seq.Top(ctx, k)
+		if err != nil {
+			return 0, err
+		}
+		return sampler.SampleTop(ids, logits)
+	}
+	logits, err := s.seq.Logits(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return sampler.Sample(logits)
+}
+
+// Reset forgets the text.
+func (s *Session) Reset() error {
+	if err := s.seq.Reset(); err != nil {
+		return err
+	}
+	s.tokens = 0
+	return nil
+}

@@ -1,0 +1,85 @@
+#version 460
+// y[t][row] = sum over k of W[row][k] x[t][k], for drivers that run shaders on the CPU: a lane a row.
+//
+// Such drivers load a lane at a time, so loads are what costs. A lane keeps ROWS weights of its rows and meets TOKS
+// tokens with them; the STEP columns of a token are loaded once by the subgroup, each lane some, and handed round.
+// LOCAL is the subgroup's exact width, at most STEP.
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_ballot : require
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint LOCAL = 8u;
+layout(constant_id = 1) const uint ROWS = 2u;
+layout(constant_id = 2) const uint TOKS = 8u;
+const uint STEP = 16u; // columns: at least a unit of every storage type
+const uint SHARE = STEP / LOCAL;
+
+#include "weights.glsl"
+#include "math.glsl"
+
+layout(set = 0, binding = 2, std430) readonly restrict buffer X { float x[]; };
+layout(set = 0, binding = 3, std430) readonly restrict buffer Bias { float bias[]; };
+layout(set = 0, binding = 4, std430) restrict buffer Y { float y[]; };
+
+layout(push_constant) uniform Push {
+    uint units;    // 16-byte units of one row
+    uint epilogue; // 0: store, 1: add to y, 2: softplus(y + bias)
+    uint rows;     // of this slab
+    uint row0;     // first row of the slab in the matrix
+    uint tokens;
+    uint x_stride; // of a token in x, in floats
+    uint y_stride; // of a token in y, in floats
+} p;
+
+void main() {
+    const uint lane = gl_SubgroupInvocationID;
+    const uint first = gl_WorkGroupID.x * LOCAL * ROWS + lane; // rows first + r LOCAL
+    const uint from = gl_WorkGroupID.y * TOKS;
+
+    float acc[ROWS * TOKS];
+    [[unroll]] for (uint i = 0u; i < ROWS * TOKS; i++) acc[i] = 0.0;
+    for (uint u = 0u; u < p.units; u += STEP / PER) {
+        float shares[TOKS * SHARE];
+        [[unroll]] for (uint t = 0u; t < TOKS; t++) {
+            const uint at = min(from + t, p.tokens - 1u) * p.x_stride + u * PER + lane;
+            [[unroll]] for (uint i = 0u; i < SHARE; i++) shares[t * SHARE + i] = x[at + i * LOCAL];
+        }
+        [[unroll]] for (uint h = 0u; h < STEP / PER; h++) {
+            vec4 w[ROWS * PER4];
+            [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                const uint unit = min(first + r * LOCAL, p.rows - 1u) * p.units + u + h;
+                vec4 v[PER4];
+                unpack_unit(weights[unit], v);
+                const float scale = unit_scale(unit);
+                [[unroll]] for (uint i = 0u; i < PER4; i++) w[r * PER4 + i] = v[i] * scale;
+            }
+            [[unroll]] for (uint t = 0u; t < TOKS; t++) {
+                [[unroll]] for (uint k = 0u; k < PER; k++) {
+                    const uint column = h * PER + k;
+                    const float v = subgroupBroadcast(shares[t * SHARE + column / LOCAL], column % LOCAL);
+                    [[unroll]] for (uint r = 0u; r < ROWS; r++)
+                        acc[r * TOKS + t] = fma(w[r * PER4 + k / 4u][k % 4u], v, acc[r * TOKS + t]);
+                }
+            }
+        }
+    }
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        const uint row = first + r * LOCAL;
+        [[unroll]] for (uint t = 0u; t < TOKS; t++) {
+            if (row < p.rows && from + t < p.tokens) {
+                const uint at = (from + t) * p.y_stride + p.row0 + row;
+                float v = acc[r * TOKS + t];
+                if (p.epilogue == 1u) v += y[at];
+                y[at] = p.epilogue == 2u ? v + bias[p.row0 + row] : v;
+            }
+        }
+        // Apart, so that softplus stands in the shader once a row and not once a result.
+        if (p.epilogue == 2u && row < p.rows) {
+            for (uint t = 0u; t < TOKS && from + t < p.tokens; t++) {
+                const uint at = (from + t) * p.y_stride + p.row0 + row;
+                y[at] = softplus(y[at]);
+            }
+        }
+    }
+}
