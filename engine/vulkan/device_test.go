@@ -65,11 +65,19 @@ func TestDevices(t *testing.T) {
 	}
 }
 
-// TestInstanceErrors opens instances in a process of its own whose environment hides drivers or layers.
-func TestInstanceErrors(t *testing.T) {
+// TestInstances opens instances in a process of its own, some with an environment that hides drivers or layers.
+func TestInstances(t *testing.T) {
 	if what := os.Getenv("KESTREL_TEST_CHILD"); what != "" {
-		_, err := vulkan.NewInstance(vulkan.InstanceOptions{Validation: what == "no layer", OnMessage: func(string, string) {}})
+		in, err := vulkan.NewInstance(vulkan.InstanceOptions{Validation: what != "no driver", OnMessage: func(string, string) {}})
 		switch what {
+		case "first closed": // the binding's functions were loaded through an instance that is gone
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.Close()
+			if err := powers(vulkantest.Open(t), 3); err != nil {
+				t.Error(err)
+			}
 		case "no driver":
 			checkError(t, what, err, vulkan.ErrNoDevice, "install")
 		case "no layer":
@@ -80,11 +88,13 @@ func TestInstanceErrors(t *testing.T) {
 	for what, env := range map[string][]string{
 		"no driver": {"VK_ICD_FILENAMES=/nonexistent.json", "VK_DRIVER_FILES=/nonexistent.json"},
 		"no layer":  {"HOME=/nonexistent", "VK_LAYER_PATH=/nonexistent"},
+
+		"first closed": nil,
 	} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestInstanceErrors$", "-test.v")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestInstances$", "-test.v")
 		cmd.Env = append(append(os.Environ(), "KESTREL_TEST_CHILD="+what), env...)
 		out, err := cmd.CombinedOutput()
-		if err != nil || !bytes.Contains(out, []byte("--- PASS: TestInstanceErrors")) {
+		if err != nil || !bytes.Contains(out, []byte("--- PASS: TestInstances")) {
 			t.Errorf("%s: %v\n%s", what, err, out)
 		}
 	}

@@ -17,6 +17,12 @@
 // Errors name the operation and the thing; their kinds are ErrNoLoader, ErrNoDevice, ErrUnsupported,
 // ErrOutOfDeviceMemory, ErrDeviceLost and ErrClosed. After ErrDeviceLost only Close is of use.
 //
+// Building needs cgo, a C compiler and the Vulkan headers (libvulkan-dev, vulkan-headers), no Vulkan library: that
+// is opened at run time, libvulkan.so.1 on Linux, vulkan-1.dll on Windows, the loader or MoltenVK on macOS. Where
+// the headers lie in a folder of their own, name it by CGO_CFLAGS="-O2 -idirafter FOLDER" and not by -I, which
+// would hide the older headers that the binding brings. On macOS the binding links MoltenVK itself:
+// CGO_LDFLAGS="-L$(brew --prefix)/lib".
+//
 // The calls go through github.com/vulkan-go/vulkan wherever that binding is safe: instance, device, queue,
 // memory, buffers, layouts, pools, shader modules, caches, fences. It has no function younger than Vulkan 1.0,
 // and its calls that take slices of structures free them by a finalizer that may run during the call; those

@@ -96,6 +96,19 @@ func TestRecordAndFree(t *testing.T) {
 
 const transferLimit = 4<<20 + 1<<16 // what Upload and Download keep
 
+// stopAfter is a context that is cancelled after n looks at it.
+type stopAfter struct {
+	context.Context
+	n int
+}
+
+func (s *stopAfter) Err() error {
+	if s.n--; s.n < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
 // TestCancel cancels a run between its parts.
 func TestCancel(t *testing.T) {
 	d := vulkantest.Open(t)
@@ -121,13 +134,16 @@ func TestCancel(t *testing.T) {
 	if got := word(download(t, d, b.Whole()), 0); got != 0 {
 		t.Errorf("%d parts ran after a cancellation", got)
 	}
+	checkError(t, "stopped", p.Run(&stopAfter{context.Background(), 100}), context.Canceled, "part 101 of 2000")
+	if got := word(download(t, d, b.Whole()), 0); got != 100 {
+		t.Errorf("%d parts ran before the stop, want 100", got)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 	defer cancel()
-	err := p.Run(ctx)
-	checkError(t, "timed out", err, context.DeadlineExceeded, "of 2000")
+	checkError(t, "timed out", p.Run(ctx), context.DeadlineExceeded, "of 2000")
 	got := word(download(t, d, b.Whole()), 0)
-	if got == 0 || got >= parts {
-		t.Errorf("%d parts ran in 5 ms", got)
+	if got <= 100 || got >= 100+parts {
+		t.Errorf("%d parts ran in 5 ms", got-100)
 	}
 	time.Sleep(10 * time.Millisecond)
 	if later := word(download(t, d, b.Whole()), 0); later != got {
@@ -266,11 +282,7 @@ func TestProfile(t *testing.T) {
 		}
 	}
 	passed := time.Since(start)
-	cancelled, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := p.Run(cancelled); err == nil { // an incomplete run does not count
-		t.Error("a cancelled run gives no error")
-	}
+	checkError(t, "stopped", p.Run(&stopAfter{context.Background(), 2}), context.Canceled, "part 3 of 4") // does not count
 	count := map[string]int{}
 	var sum time.Duration
 	byName := map[string]time.Duration{}
