@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	hashWindow  = 256 // bytes
-	hashWindows = 8   // a tensor
+	// Each window of a large tensor costs a read of the disk: four of them
+	// make some 2000 reads for a model of 64 layers.
+	hashWindow  = 512 // bytes
+	hashWindows = 4   // a tensor
 )
 
 // Hash identifies the model: its kind and epsilons, and the role, type, shape

@@ -126,7 +126,7 @@ func (c *Checkpoint) loadHead(l loader) error {
 	if err != nil {
 		return err
 	}
-	c.Tied = t.DType == c.Embed.DType && bytes.Equal(t.Data, c.Embed.Data)
+	c.Tied = c.Tied && t.DType == c.Embed.DType && bytes.Equal(t.Data, c.Embed.Data)
 	if c.Head = t; c.Tied {
 		c.Head = c.Embed
 	}

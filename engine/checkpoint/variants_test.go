@@ -92,6 +92,11 @@ func TestTies(t *testing.T) {
 	if c := opened(t, add("lm_head.weight", make([]float32, 61*24))); c.Tied || c.Head.Name != "lm_head.weight" {
 		t.Error("a head of its own must count")
 	}
+	untied := checkpointtest.Random(1, small.Config)
+	copy(untied.Find(0, "lm_head.weight").Values, untied.Find(0, "backbone.embeddings.weight").Values)
+	if c := opened(t, untied.HF(checkpointtest.Published)); c.Tied {
+		t.Error("an untied head that is equal stays untied")
+	}
 	only := checkpointtest.Random(1, cfg)
 	only.Find(0, "backbone.embeddings.weight").Name = "lm_head.weight"
 	if c := opened(t, only.HF(checkpointtest.Published)); !c.Tied || c.Embed.Name != "lm_head.weight" {

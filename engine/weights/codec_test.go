@@ -110,6 +110,18 @@ func TestRounding(t *testing.T) {
 	}
 }
 
+func TestOverflow(t *testing.T) {
+	for _, v := range []float32{65520, 65536, 70000, 0x1p17 - 1, 0x1p17, 1e6, math.MaxFloat32, float32(math.Inf(1))} {
+		var b [4]byte
+		if err := Encode(b[:], F16, []float32{v, -v}); err != nil {
+			t.Fatal(err)
+		}
+		if got := binary.LittleEndian.Uint32(b[:]); got != 0xfc007c00 {
+			t.Errorf("F16 of %v and its negative: %#08x", v, got)
+		}
+	}
+}
+
 func TestQ8(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	x := make([]float32, 32*50)

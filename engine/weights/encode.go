@@ -68,7 +68,7 @@ func toFloat16(v float32) uint16 {
 	switch {
 	case mag > 0x7f800000: // NaN
 		return sign | 0x7e00 | uint16(mag>>13&0x3ff)
-	case mag >= 0x47800000-0x1000: // from halfway between 65504 and 65536 on: infinity
+	case mag >= 0x47800000: // 65536; below, rounding carries into infinity by itself
 		return sign | 0x7c00
 	case mag < 0x38800000: // below 2^-14: adding 0.5 leaves the subnormal's units in the low bits, rounded
 		return sign | uint16(math.Float32bits(math.Float32frombits(mag)+0.5)-0x3f000000)
