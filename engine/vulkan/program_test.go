@@ -142,7 +142,7 @@ func TestCancel(t *testing.T) {
 	defer cancel()
 	checkError(t, "timed out", p.Run(ctx), context.DeadlineExceeded, "of 2000")
 	got := word(download(t, d, b.Whole()), 0)
-	if got <= 100 || got >= 100+parts {
+	if got < 100 || got >= 100+parts {
 		t.Errorf("%d parts ran in 5 ms", got-100)
 	}
 	time.Sleep(10 * time.Millisecond)
@@ -253,7 +253,7 @@ func TestFreedBuffer(t *testing.T) {
 
 func TestProfile(t *testing.T) {
 	d := vulkantest.OpenWith(t, vulkan.DeviceOptions{Profile: true})
-	b, c := newBuffer(t, d, "b", 1<<20), newBuffer(t, d, "c", 1<<20)
+	b, c := newBuffer(t, d, "b", 8<<20), newBuffer(t, d, "c", 8<<20)
 	small := axpb(t, d, 1)
 	large, err := d.Pipeline(context.Background(), vulkan.PipelineSpec{Name: "large", SPIRV: axpbSPIRV, Bindings: 2, PushBytes: 8, Constants: []uint32{64, 2}})
 	if err != nil {
@@ -303,7 +303,7 @@ func TestProfile(t *testing.T) {
 		t.Errorf("the kernels took %v of the %v that passed", sum, passed)
 	}
 	if byName["large"] <= byName["axpb"] {
-		t.Errorf("4096 times the work took %v and %v", byName["large"], byName["axpb"])
+		t.Errorf("32768 times the work took %v and %v", byName["large"], byName["axpb"])
 	}
 	plain := vulkantest.Open(t)
 	x := newBuffer(t, plain, "x", 64)
