@@ -2,14 +2,22 @@
 """Make the golden data of engine/tokenizer with the reference, Python's `tokenizers`.
 
     python3 build/reference/tokenizer_golden.py classes   # engine/tokenizer/classes_table.go
+    python3 build/reference/tokenizer_golden.py golden    # engine/tokenizer/testdata/golden.{json,bin}
+
+The lines of text are not stored: this script and engine/tokenizer/golden_test.go
+make them from the same random numbers and testdata/fragments.json. Stored are
+digests of what the reference makes of them.
 
 Run from the repository root, in an environment with `tokenizers` 0.23.1 built on
 Oniguruma (Debian sid's python3-tokenizers at the time of writing).
 """
-import json, os, sys, unicodedata
+import copy, gzip, hashlib, json, struct, sys, unicodedata
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 HERE = "engine/tokenizer"
+DATA = HERE + "/testdata"
+NAMES = ["falcon-7b", "gpt-neox-20b", "demo"]
+LINES = 24000
 
 
 def code_points():
@@ -64,5 +72,181 @@ def classes():
     print(len(ranges), "ranges")
 
 
+class Random:
+    """splitmix64 (Steele, Lea and Flood, 2014)."""
+
+    def __init__(self, seed):
+        self.state = seed
+
+    def below(self, n):
+        mask = (1 << 64) - 1
+        self.state = (self.state + 0x9E3779B97F4A7C15) & mask
+        z = self.state
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & mask
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
+        return (z ^ (z >> 31)) % n
+
+
+def line(i, pool):
+    """Line i: bytes, not always UTF-8."""
+    r = Random(i)
+    if i % 1000 == 7:  # one very long word
+        return bytes(97 + r.below(6) for _ in range(5000))
+    out = b""
+    for _ in range(1 + r.below(6)):
+        kind, f = r.below(20), pool[r.below(len(pool))]
+        if kind < 11:
+            out += f
+        elif kind == 11:
+            out += b"".join(b"%d" % r.below(10) for _ in range(1 + r.below(12)))
+        elif kind == 12:
+            out += [b" ", b"\n", b"\t", b" \n", b"\xc2\xa0", b"\xe3\x80\x80"][r.below(6)] * (1 + r.below(30))
+        elif kind == 13:
+            for _ in range(1 + r.below(4)):
+                c = r.below(0x110000 - 0x800)
+                out += chr(c if c < 0xD800 else c + 0x800).encode()
+        elif kind == 14:  # drop one to three bytes, which may break a character
+            at = r.below(len(f) + 1)
+            out += f[:at] + f[at + 1 + r.below(3):]
+        elif kind == 15:
+            out += bytes(r.below(256) for _ in range(1 + r.below(6)))
+        elif kind == 16:
+            out += f * (1 + r.below(20))
+        elif kind == 17:
+            out += bytes(32 + r.below(95) for _ in range(1 + r.below(16)))
+        elif kind == 18:
+            out += "".join(chr(0x80 + r.below(0x3000)) for _ in range(1 + r.below(6))).encode()
+        else:
+            out += ("e" + "".join(chr(0x300 + r.below(0x70)) for _ in range(r.below(40)))).encode()
+        if r.below(2):
+            out += b" "
+    return out
+
+
+def little(ids):
+    return struct.pack("<%dI" % len(ids), *ids)
+
+
+def digests(tokenizer, lines, template=False, text=True):
+    """Of each line: its ids and, if asked, the text they give, and the text of the last two thirds of them."""
+    for i, l in enumerate(lines):
+        tokenizer.encode_special_tokens = i % 4 == 3
+        ids = tokenizer.encode(l.decode("utf-8", "replace"), add_special_tokens=template).ids
+        h = hashlib.sha256(little(ids))
+        if text:
+            h.update(tokenizer.decode(ids, skip_special_tokens=False).encode())
+            h.update(tokenizer.decode(ids[len(ids) // 3:], skip_special_tokens=True).encode())
+        yield ids, h.digest()
+
+
+def variants():
+    """Changes to the demo model's tokenizer.json that exercise one part each."""
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    regex = lambda r, b="Isolated", invert=False: {"type": "Split", "pattern": {"Regex": r}, "behavior": b, "invert": invert}
+    text = lambda s, b, invert=False: {"type": "Split", "pattern": {"String": s}, "behavior": b, "invert": invert}
+    seq = lambda *p: {"pre_tokenizer": {"type": "Sequence", "pretokenizers": list(p)}}
+    gpt2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+    llama3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    qwen2 = llama3.replace("{1,3}", "")
+    every = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"]
+    out = {
+        "gpt2": {"pre_tokenizer": dict(level, use_regex=True)},
+        "prefix space": {"pre_tokenizer": dict(level, use_regex=True, add_prefix_space=True)},
+        "prefix space for each piece": seq({"type": "Punctuation", "behavior": "Isolated"}, dict(level, add_prefix_space=True)),
+        "no split": {"pre_tokenizer": level},
+        "gpt2 as a Split": seq(regex(gpt2), level),
+        "gpt2 inverted": seq(regex(gpt2, "Removed", True), level),
+        "llama3": seq(regex(llama3), level),
+        "qwen2": seq(regex(qwen2), level),
+        "digits by three": seq(regex(r"\p{N}{1,3}"), level),
+        "digits one by one": seq(regex(r"\p{N}"), dict(level, use_regex=True)),
+        "digit runs behind": seq(level, regex(r"\p{N}+")),
+        "starcoder": seq({"type": "Digits", "individual_digits": True}, dict(level, use_regex=True)),
+        "digits behind": seq(dict(level, use_regex=True), {"type": "Digits", "individual_digits": True}),
+        "punctuation behind": seq(dict(level, use_regex=True), {"type": "Punctuation", "behavior": "Contiguous"}),
+        "literal behind": seq(level, text("Ġ", "MergedWithNext")),
+        "literal that cannot be behind": seq(level, text(" ", "Removed")),
+        "ignore merges": {"model": {"ignore_merges": True}},
+        "legacy merges": {"model": {"merges": "legacy"}},
+        "nfc": {"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}]}},
+        "template": {"post_processor": {"type": "Sequence", "processors": [
+            {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True},
+            {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+             "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+             "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [11], "tokens": ["<|endoftext|>"]}}}]}},
+    }
+    for b in every:
+        out["punctuation " + b] = seq({"type": "Punctuation", "behavior": b}, level)
+        for inv in (False, True):
+            out["literal %s %s" % (b, inv)] = seq(text("e", b, inv), level)
+            out["three digits %s %s" % (b, inv)] = seq(regex("[0-9][0-9][0-9]", b, inv), level)
+    flags = ["single_word", "lstrip", "rstrip", "normalized", "special"]
+    added = []
+    contents = ["<w>", "<l>", "<r>", "<b>", "<n>", "<s>", "the", "foo bar", "  ", "\u00c5ngstr\u00f6m", "e\u0301", "\n\n", "<wl>", "<wr>", "<lr>", "12"]
+    sets = [1, 2, 4, 6, 8, 16, 1, 8, 8, 8, 8, 0, 3, 5, 14, 16]
+    for i, (c, bits) in enumerate(zip(contents, sets)):
+        added.append(dict({f: bool(bits >> k & 1) for k, f in enumerate(flags)}, id=4096 + i, content=c))
+    out["added tokens"] = {"added_tokens": added}
+    out["added tokens, nfc"] = {"added_tokens": added, "normalizer": {"type": "NFC"}}
+    return out
+
+
+def varied(base, change):
+    """base with the change; lists of added tokens are joined."""
+    j = copy.deepcopy(base)
+    for key, value in change.items():
+        if key == "added_tokens":
+            j[key] += value
+        elif key == "model":
+            j[key].update(value)
+        else:
+            j[key] = value
+    if j["model"]["merges"] == "legacy":
+        j["model"]["merges"] = [" ".join(m) for m in base["model"]["merges"]]
+    return j
+
+
+def golden():
+    fragments = json.load(open(DATA + "/fragments.json"))
+    pool = [f.encode() for name in sorted(fragments) for f in fragments[name]]
+    lines = [line(i, pool) for i in range(LINES)]
+    out = {"lines": LINES, "text": hashlib.sha256(b"".join(lines)).hexdigest(), "tokenizers": {}, "code_points": {}, "variants": []}
+    marks = open(DATA + "/golden.bin", "wb")
+    for name in NAMES:
+        text = gzip.open(f"{DATA}/{name}.json.gz").read().decode()
+        tokenizer = Tokenizer.from_str(text)
+        tokens, whole = 0, hashlib.sha256()
+        for ids, digest in digests(tokenizer, lines):
+            marks.write(digest[:2])
+            whole.update(digest)
+            tokens += len(ids)
+        out["tokenizers"][name] = {"tokens": tokens, "digest": whole.hexdigest()}
+        print(name, tokens, "tokens")
+        if name == "demo":
+            break
+        blocks, h = [], hashlib.sha256()
+        for c in code_points():
+            x = chr(c)
+            h.update(little(tokenizer.encode(f" {x}a1{x}'{x} .{x}", add_special_tokens=False).ids))
+            if c % 0x1000 == 0xFFF:
+                blocks.append(h.hexdigest()[:8])
+                h = hashlib.sha256()
+        out["code_points"][name] = blocks
+    base = json.loads(text)
+    for name, change in variants().items():
+        tokenizer = Tokenizer.from_str(json.dumps(varied(base, change)))
+        extra = [t["content"].encode() for t in change.get("added_tokens", [])] * 6
+        some = [line(i, pool + extra) for i in range(1000)]
+        whole = hashlib.sha256()
+        # The reference's ByteLevel decoder takes an added token such as "\u00e9" for
+        # a byte in its alphabet and gives U+FFFD; engine/tokenizer gives the token.
+        text = "added_tokens" not in change
+        for _, digest in digests(tokenizer, some, template=True, text=text):
+            whole.update(digest)
+        out["variants"].append({"name": name, "change": change, "text": text, "digest": whole.hexdigest()[:16]})
+    json.dump(out, open(DATA + "/golden.json", "w"), indent=1)
+    print(len(out["variants"]), "variants")
+
+
 if __name__ == "__main__":
-    {"classes": classes}[sys.argv[1]]()
+    {"classes": classes, "golden": golden}[sys.argv[1]]()

@@ -17,7 +17,8 @@ const maxGap = 1 << 16
 // it.
 type builder struct {
 	t     *Tokenizer
-	size  int // tokens of the model's own vocabulary
+	size  int    // tokens of the model's own vocabulary
+	made  []bool // by id: merging can give it
 	added map[int32]addedToken
 }
 
@@ -74,13 +75,18 @@ func (b *builder) merge(left, right string) error {
 func (b *builder) seal(ignoreMerges bool) error {
 	p := &b.t.bpe
 	p.cache = newWordCache()
+	b.made = make([]bool, len(b.t.tokens))
 	spelled := 0
 	for i := range p.bytes {
 		p.bytes[i] = -1
 		if id, ok := b.t.ids[string(byteToRune[i])]; ok {
 			p.bytes[i] = id
+			b.made[id] = true
 			spelled++
 		}
+	}
+	for _, m := range b.t.merges {
+		b.made[m.id] = true
 	}
 	if spelled < 128 {
 		return unsupported("the vocabulary spells only %d of the 256 bytes, so it is not byte-level", spelled)
@@ -96,11 +102,17 @@ func (b *builder) seal(ignoreMerges bool) error {
 	return nil
 }
 
-// add enters an added token, whose bytes are raw. It replaces what the vocabulary
-// has under that id.
-func (b *builder) add(a addedToken, raw string) {
+// add enters an added token, in place of what the vocabulary has under that id. It
+// stands for its own text, unless merging gives it too: then for those bytes. (The
+// reference reads every added token in the byte alphabet if it can, which turns
+// "é" into U+FFFD.)
+func (b *builder) add(a addedToken) {
 	for int(a.id) >= len(b.t.tokens) {
 		b.t.tokens = append(b.t.tokens, token{})
+	}
+	raw := a.content
+	if int(a.id) < len(b.made) && b.made[a.id] {
+		raw = b.t.tokens[a.id].raw
 	}
 	b.t.tokens[a.id] = token{text: a.content, raw: raw, present: true, special: a.special}
 	b.t.ids[a.content] = a.id

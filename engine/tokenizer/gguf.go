@@ -122,9 +122,9 @@ func FromVocab(v Vocab) (*Tokenizer, error) {
 		text := v.Tokens[id]
 		switch kind {
 		case TypeControl, TypeUnknown:
-			b.add(addedToken{id: int32(id), content: text, special: true}, text)
+			b.add(addedToken{id: int32(id), content: text, special: true})
 		case TypeUserDefined:
-			b.add(addedToken{id: int32(id), content: text}, text)
+			b.add(addedToken{id: int32(id), content: text})
 		}
 	}
 	if v.AddBOS {

@@ -201,14 +201,10 @@ func (b *builder) readAdded(list []addedJSON) error {
 		if int64(id) != a.ID {
 			b.t.warnings = append(b.t.warnings, fmt.Sprintf("the tokenizer lists the added token %q as id %d, but it comes to id %d", clip(a.Content), a.ID, id))
 		}
-		raw, spelled := fromAlphabet(a.Content)
-		if !spelled {
-			raw = a.Content
-		}
 		b.add(addedToken{
 			id: id, content: a.Content, special: a.Special, singleWord: a.SingleWord,
 			lstrip: a.LStrip, rstrip: a.RStrip, normalized: a.Normalized,
-		}, raw)
+		})
 	}
 	return nil
 }
