@@ -19,18 +19,20 @@ type Carried struct {
 
 // Carry downloads what the sequence carries.
 func (q *Sequence) Carry(ctx context.Context) (*Carried, error) {
-	logits, err := q.Logits(ctx)
+	if err := q.lock("state"); err != nil {
+		return nil, err
+	}
+	defer q.m.mu.Unlock()
+	logits, err := q.logitsLocked(ctx)
 	if err != nil {
 		return nil, err
 	}
-	q.m.mu.Lock()
-	defer q.m.mu.Unlock()
 	raw := make([]byte, q.state.Size())
 	if err := q.m.dev.Download(ctx, raw, q.state.Whole()); err != nil {
 		return nil, fmt.Errorf("download of the state: %w", err)
 	}
 	c := q.m.Config
-	ss, cs, _ := q.m.stateLayout()
+	ss, cs, _ := stateLayout(c, q.m.dev.Limits())
 	out := &Carried{Logits: logits}
 	for i := range c.Layers {
 		out.S = append(out.S, floats(raw[ss[i]:][:c.Inner*c.State*4])...)
@@ -39,7 +41,8 @@ func (q *Sequence) Carry(ctx context.Context) (*Carried, error) {
 	return out, nil
 }
 
-// SetCarry puts c, of the model's own sizes, in the sequence's place. The programs recorded stay valid.
+// SetCarry puts c, of the model's own sizes, in the sequence's place. The programs recorded stay valid. Once begun it is
+// not cancelled: it takes no longer than a submission, and half a state is none.
 func (q *Sequence) SetCarry(ctx context.Context, c *Carried) error {
 	g := q.m.Config
 	perS, perC := g.Inner*g.State, g.Inner*(g.Conv-1)
@@ -47,10 +50,16 @@ func (q *Sequence) SetCarry(ctx context.Context, c *Carried) error {
 		return fmt.Errorf("state of %d + %d values and %d logits, this model has %d + %d and %d",
 			len(c.S), len(c.Columns), len(c.Logits), g.Layers*perS, g.Layers*perC, g.Vocab)
 	}
-	q.m.mu.Lock()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("upload of the state: %w", err)
+	}
+	ctx = context.WithoutCancel(ctx)
+	if err := q.lock("set state"); err != nil {
+		return err
+	}
 	defer q.m.mu.Unlock()
 	raw := make([]byte, q.state.Size())
-	ss, cs, _ := q.m.stateLayout()
+	ss, cs, _ := stateLayout(g, q.m.dev.Limits())
 	for i := range g.Layers {
 		putFloats(raw[ss[i]:], c.S[i*perS:(i+1)*perS])
 		putFloats(raw[cs[i]:], c.Columns[i*perC:(i+1)*perC])
@@ -89,13 +98,9 @@ type topk struct {
 }
 
 func (t *topk) free() {
-	if t.program != nil {
-		t.program.Free()
-	}
+	t.program.Free()
 	for _, b := range []*vulkan.Buffer{t.scratch[0], t.scratch[1], t.result} {
-		if b != nil {
-			b.Free()
-		}
+		b.Free()
 	}
 }
 
@@ -104,7 +109,9 @@ const MaxTop = kernel.MaxTopK
 
 // Top gives the k largest of the present logits and their ids, larger first, chosen on the device.
 func (q *Sequence) Top(ctx context.Context, k int) (ids []int32, logits []float32, err error) {
-	q.m.mu.Lock()
+	if err := q.lock("top-k"); err != nil {
+		return nil, nil, err
+	}
 	defer q.m.mu.Unlock()
 	k = min(k, q.m.Config.Vocab)
 	if q.top == nil || q.top.k != k {

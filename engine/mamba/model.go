@@ -35,6 +35,7 @@ type Model struct {
 
 	mu      sync.Mutex // guards what follows, and the device while a program runs
 	scratch *scratch
+	kept    *vulkan.Buffer // the state of the sequence at work, as it was before a program of several submissions
 }
 
 // Load puts the checkpoint's weights on the device. On an error what was allocated is released with the device.
@@ -47,10 +48,17 @@ func Load(ctx context.Context, dev *vulkan.Device, ck *checkpoint.Checkpoint, o 
 	if m.chunk <= 0 {
 		m.chunk = DefaultChunk
 	}
+	if most := mostTokens(ck.Config, dev.Limits()); m.chunk > most {
+		return nil, fmt.Errorf("chunks of %d tokens: %s takes %d tokens at a time; choose smaller chunks: %w", m.chunk, dev.Info().Name, most, vulkan.ErrUnsupported)
+	}
 	// Scratch comes first: where memory is short, say so before minutes of loading.
 	var err error
 	if m.scratch, err = m.newScratch(m.chunk); err != nil {
 		return nil, fmt.Errorf("scratch memory for chunks of %d tokens: %w", m.chunk, err)
+	}
+	_, _, state := stateLayout(ck.Config, dev.Limits())
+	if m.kept, err = dev.NewBuffer("state kept", vulkan.Scratch, state); err != nil {
+		return nil, err
 	}
 	if m.params, err = loadParameters(ctx, dev, ck, o); err != nil {
 		return nil, err
@@ -94,20 +102,29 @@ type scratch struct {
 }
 
 // strides in floats of scratch rows.
-func (m *Model) strides() (h, az, x, dbc int) {
-	c := m.Config
+func strides(c checkpoint.Config) (h, az, x, dbc int) {
 	return kernel.Padded(c.Hidden), kernel.Padded(2 * c.Inner), kernel.Padded(c.Inner), kernel.Padded(c.DtRank + 2*c.State)
 }
 
 // ErrTooLong says that prefill in one piece needs a larger buffer than the device can bind.
 var ErrTooLong = fmt.Errorf("%w: prompt too long for prefill in one piece", vulkan.ErrUnsupported)
 
+// mostTokens is how many tokens the device takes side by side: each activation is one binding, and each token a row of
+// workgroups.
+func mostTokens(c checkpoint.Config, lim vulkan.Limits) int {
+	h, az, x, dbc := strides(c)
+	row := int64(max(h, az, x, dbc)) * 4
+	return int(min(lim.MaxStorageBufferRange/row, lim.MaxAllocation/row, int64(lim.MaxGroups[0]), int64(lim.MaxGroups[1])))
+}
+
+// scratchBytes is what newScratch allocates.
+func scratchBytes(c checkpoint.Config, tokens int) int64 {
+	h, az, x, dbc := strides(c)
+	return int64(tokens) * int64(1+2*h+az+2*x+dbc) * 4
+}
+
 func (m *Model) newScratch(tokens int) (*scratch, error) {
-	h, az, x, dbc := m.strides()
-	lim := m.dev.Limits()
-	if most := lim.MaxStorageBufferRange / 4 / int64(max(az, h)); int64(tokens) > most {
-		return nil, fmt.Errorf("%w: %d tokens, this device takes %d at a time; use chunked prefill", ErrTooLong, tokens, most)
-	}
+	h, az, x, dbc := strides(m.Config)
 	s := &scratch{tokens: tokens}
 	var err error
 	if s.ids, err = m.dev.NewHostBuffer("ids", vulkan.Scratch, int64(tokens)*4); err != nil {
@@ -128,9 +145,7 @@ func (m *Model) newScratch(tokens int) (*scratch, error) {
 
 func (s *scratch) free() {
 	for _, b := range []*vulkan.Buffer{s.ids, s.h, s.u, s.az, s.x, s.dbc, s.delta} {
-		if b != nil {
-			b.Free()
-		}
+		b.Free()
 	}
 }
 

@@ -7,10 +7,11 @@ import (
 	"kestrel/engine/weights"
 )
 
-// Need is the device memory in bytes that the model and one session take: weights, scratch for chunks, state, logits.
-// The length of the text does not enter. With as other than 0, matrices count as if they were stored so.
+// Need is the memory in bytes of all buffers that the model and one session take: weights, scratch for chunks, state,
+// logits. The length of the text does not enter. With as other than 0, matrices count as if they were stored so.
 //
-// Blocks of the allocator round this up a little; see vulkan.MemoryReport for what is allocated then.
+// Staging while loading, the choice among the k largest logits and the logits of all positions come on top where they
+// are used; blocks of the allocator round up a little. See vulkan.MemoryReport for what is allocated then.
 func Need(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int, as weights.DType) int64 {
 	if chunk <= 0 {
 		chunk = DefaultChunk
@@ -24,9 +25,7 @@ func Need(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int, as weights.DT
 			n += b
 		}
 	}, func(t weights.Tensor) { n += kernel.VectorBytes(t.Elements()) })
-	c := ck.Config
-	perToken := kernel.Padded(c.Hidden)*2 + kernel.Padded(2*c.Inner) + 2*kernel.Padded(c.Inner) + kernel.Padded(c.DtRank+2*c.State) + 1
-	n += int64(chunk) * int64(perToken) * 4
-	n += int64(c.Layers) * int64(c.Inner) * int64(c.State+c.Conv-1) * 4
-	return n + int64(c.Vocab)*4
+	_, _, state := stateLayout(ck.Config, lim)
+	n += scratchBytes(ck.Config, chunk) + state // and the state kept
+	return n + state + logitsBytes(ck.Config) + resultBytes
 }

@@ -17,7 +17,7 @@ type place struct {
 func (m *Model) step(e *kernel.Encoder, sc *scratch, p place) {
 	h, az, x, dbc := sc.h.Whole(), sc.az.Whole(), sc.x.Whole(), sc.dbc.Whole()
 	y, gate := az, sc.delta.Whole() // free in a step
-	hs, _, xs, dbcs := m.strides()
+	hs, _, xs, dbcs := strides(m.Config)
 
 	e.Embed(m.params.embed, sc.ids.Whole(), h, 1)
 	for i := range m.params.layers {
@@ -48,7 +48,7 @@ const (
 func (m *Model) chunkPlan(e *kernel.Encoder, sc *scratch, p place, tokens int, end tail) {
 	c := m.Config
 	h, u, az, x, dbc, delta := sc.h.Whole(), sc.u.Whole(), sc.az.Whole(), sc.x.Whole(), sc.dbc.Whole(), sc.delta.Whole()
-	hs, azs, xs, dbcs := m.strides()
+	hs, azs, xs, dbcs := strides(m.Config)
 
 	e.Embed(m.params.embed, sc.ids.Whole(), h, tokens)
 	for i := range m.params.layers {
@@ -85,7 +85,7 @@ func (m *Model) chunkPlan(e *kernel.Encoder, sc *scratch, p place, tokens int, e
 
 // head plans the logits of one token, and the largest of them.
 func (m *Model) head(e *kernel.Encoder, sc *scratch, p place, token int) {
-	hs, _, _, _ := m.strides()
+	hs, _, _, _ := strides(m.Config)
 	e.Project(kernel.Project{W: m.params.head, X: sc.h.Whole(), Y: p.logits, Tokens: 1, Token0: token,
 		XStride: hs, YStride: m.Config.Vocab, Norm: &m.params.normF})
 	e.ArgMax(p.logits, p.result, m.Config.Vocab)

@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"math"
 
+	"kestrel/engine/checkpoint"
 	"kestrel/engine/kernel"
 	"kestrel/engine/vulkan"
 )
 
 // ErrNotFinite says that the logits hold no number: damaged weights, or a fault of the device.
-var ErrNotFinite = errors.New("the model's logits are not numbers")
+var ErrNotFinite = errors.New("the model's logits are not numbers: damaged weights, or a fault of the device")
 
 // Sequence is one text's place in the model: what it carries from token to token, of constant size, and the programs
 // recorded for it. Methods of one Sequence must not run at the same time; different sequences do not touch each other.
@@ -27,6 +28,9 @@ type Sequence struct {
 	programs map[programKey]*vulkan.Program
 	step     *vulkan.Program
 	stats    vulkan.Stats
+	keep     *vulkan.Program // state to Model.kept, and back: made when first needed
+	putBack  *vulkan.Program
+	closed   bool // guarded by the model's mutex
 }
 
 type programKey struct {
@@ -35,9 +39,8 @@ type programKey struct {
 }
 
 // stateLayout gives the place of each layer's S and columns in the state buffer, aligned for binding, and its size.
-func (m *Model) stateLayout() (s, columns []int64, total int64) {
-	c := m.Config
-	align := max(m.dev.Limits().StorageAlign, 16)
+func stateLayout(c checkpoint.Config, lim vulkan.Limits) (s, columns []int64, total int64) {
+	align := max(lim.StorageAlign, 16)
 	up := func(n int64) int64 { return (n + align - 1) / align * align }
 	for range c.Layers {
 		s = append(s, total)
@@ -50,19 +53,23 @@ func (m *Model) stateLayout() (s, columns []int64, total int64) {
 	return s, columns, total
 }
 
+func logitsBytes(c checkpoint.Config) int64 { return int64(kernel.Padded(c.Vocab)) * 4 }
+
+const resultBytes = 8 // id and logit
+
 // NewSequence makes an empty sequence.
 func (m *Model) NewSequence() (*Sequence, error) {
 	q := &Sequence{m: m, programs: map[programKey]*vulkan.Program{}}
-	ss, cs, total := m.stateLayout()
+	ss, cs, total := stateLayout(m.Config, m.dev.Limits())
 	var err error
 	if q.state, err = m.dev.NewBuffer("state", vulkan.State, total); err != nil {
 		return nil, fmt.Errorf("state of a session: %w", err)
 	}
-	if q.logits, err = m.dev.NewBuffer("logits", vulkan.State, int64(kernel.Padded(m.Config.Vocab))*4); err != nil {
+	if q.logits, err = m.dev.NewBuffer("logits", vulkan.State, logitsBytes(m.Config)); err != nil {
 		q.Close()
 		return nil, fmt.Errorf("logits of a session: %w", err)
 	}
-	if q.result, err = m.dev.NewHostBuffer("result", vulkan.State, 8); err != nil {
+	if q.result, err = m.dev.NewHostBuffer("result", vulkan.State, resultBytes); err != nil {
 		q.Close()
 		return nil, fmt.Errorf("result of a session: %w", err)
 	}
@@ -75,33 +82,76 @@ func (m *Model) NewSequence() (*Sequence, error) {
 	return q, nil
 }
 
-// Close releases the sequence's memory.
-func (q *Sequence) Close() {
+// lock takes the model for one operation on the sequence; the caller unlocks q.m.mu.
+func (q *Sequence) lock(op string) error {
 	q.m.mu.Lock()
+	if q.closed {
+		q.m.mu.Unlock()
+		return fmt.Errorf("%s: the session is %w", op, vulkan.ErrClosed)
+	}
+	return nil
+}
+
+// Close releases the sequence's memory; other calls then give vulkan.ErrClosed. It waits for one that is under way, and
+// may be called twice.
+func (q *Sequence) Close() {
+	if q.lock("close") != nil {
+		return
+	}
 	defer q.m.mu.Unlock()
+	q.closed = true
 	for _, p := range q.programs {
 		p.Free()
 	}
-	if q.step != nil {
-		q.step.Free()
+	for _, p := range []*vulkan.Program{q.step, q.keep, q.putBack} {
+		p.Free()
 	}
 	if q.top != nil {
 		q.top.free()
 	}
 	for _, b := range []*vulkan.Buffer{q.state, q.logits, q.result, q.all} {
-		if b != nil {
-			b.Free()
-		}
+		b.Free()
 	}
-	*q = Sequence{m: q.m}
 }
 
 // Stats counts the work of the last Step, Chunk or Parallel.
 func (q *Sequence) Stats() vulkan.Stats { return q.stats }
 
-// Step feeds one token; the logits after it stay on the device. The id must be in the vocabulary.
+// play runs a program that moves the state on. Where ctx ends between the parts of one that is cut in several, some
+// layers have moved on and others not: the state is then put back as it was before.
+func (q *Sequence) play(ctx context.Context, p *vulkan.Program) error {
+	q.stats = p.Stats()
+	if q.stats.Submissions == 1 {
+		return p.Run(ctx)
+	}
+	if q.keep == nil {
+		copying := func(name string, dst, src vulkan.View) (*vulkan.Program, error) {
+			return q.m.kernels.Record(ctx, name, func(e *kernel.Encoder) { e.Copy(dst, src) })
+		}
+		var err error
+		if q.putBack, err = copying("put state back", q.state.Whole(), q.m.kept.Whole()); err != nil {
+			return err
+		}
+		if q.keep, err = copying("keep state", q.m.kept.Whole(), q.state.Whole()); err != nil {
+			return err
+		}
+	}
+	if err := q.keep.Run(ctx); err != nil {
+		return err
+	}
+	err := p.Run(ctx)
+	if err != nil && !errors.Is(err, vulkan.ErrDeviceLost) {
+		err = errors.Join(err, q.putBack.Run(context.WithoutCancel(ctx)))
+	}
+	return err
+}
+
+// Step feeds one token; the logits after it stay on the device. The id must be in the vocabulary. After an error the
+// sequence is where it was, unless the device was lost.
 func (q *Sequence) Step(ctx context.Context, id int) error {
-	q.m.mu.Lock()
+	if err := q.lock("step"); err != nil {
+		return err
+	}
 	defer q.m.mu.Unlock()
 	if q.step == nil {
 		var err error
@@ -111,20 +161,22 @@ func (q *Sequence) Step(ctx context.Context, id int) error {
 		}
 	}
 	putIDs(q.m.scratch, []int{id})
-	q.stats = q.step.Stats()
-	return q.step.Run(ctx)
+	return q.play(ctx, q.step)
 }
 
 // keptPrograms bounds the recorded chunk lengths a sequence keeps: whole chunks repeat, remainders seldom.
 const keptPrograms = 6
 
-// Chunk feeds up to Model.Chunk tokens side by side. With last, the logits after the last stay on the device.
+// Chunk feeds up to Model.Chunk tokens side by side. With last, the logits after the last stay on the device. Errors as
+// Step.
 func (q *Sequence) Chunk(ctx context.Context, ids []int, last bool) error {
 	end := noLogits
 	if last {
 		end = lastLogits
 	}
-	q.m.mu.Lock()
+	if err := q.lock("prefill"); err != nil {
+		return err
+	}
 	defer q.m.mu.Unlock()
 	return q.run(ctx, ids, end)
 }
@@ -135,8 +187,7 @@ func (q *Sequence) run(ctx context.Context, ids []int, end tail) error {
 		return err
 	}
 	putIDs(q.m.scratch, ids)
-	q.stats = p.Stats()
-	return p.Run(ctx)
+	return q.play(ctx, p)
 }
 
 func (q *Sequence) program(ctx context.Context, key programKey) (*vulkan.Program, error) {
@@ -161,16 +212,22 @@ func (q *Sequence) program(ctx context.Context, key programKey) (*vulkan.Program
 	return p, nil
 }
 
-// Parallel feeds all ids side by side, whatever their number, in scratch memory of its own that grows with it.
+// Parallel feeds all ids side by side, whatever their number, in scratch memory of its own that grows with it. Errors as
+// Step, and ErrTooLong.
 func (q *Sequence) Parallel(ctx context.Context, ids []int) error {
-	q.m.mu.Lock()
+	if err := q.lock("parallel prefill"); err != nil {
+		return err
+	}
 	defer q.m.mu.Unlock()
 	if len(ids) <= q.m.chunk {
 		return q.run(ctx, ids, lastLogits)
 	}
+	if most := mostTokens(q.m.Config, q.m.dev.Limits()); len(ids) > most {
+		return fmt.Errorf("%w: %d tokens, %s takes %d at a time; use chunked prefill", ErrTooLong, len(ids), q.m.dev.Info().Name, most)
+	}
 	sc, err := q.m.newScratch(len(ids))
 	if err != nil {
-		return fmt.Errorf("parallel prefill of %d tokens: %w", len(ids), err)
+		return fmt.Errorf("parallel prefill of %d tokens: %w; chunked prefill takes no more memory than it has", len(ids), err)
 	}
 	defer sc.free()
 	p, err := q.m.kernels.Record(ctx, "parallel prefill", func(e *kernel.Encoder) {
@@ -181,16 +238,17 @@ func (q *Sequence) Parallel(ctx context.Context, ids []int) error {
 	}
 	defer p.Free()
 	putIDs(sc, ids)
-	q.stats = p.Stats()
-	return p.Run(ctx)
+	return q.play(ctx, p)
 }
 
 // AllTokens is how many tokens All takes at most.
 func (m *Model) AllTokens() int { return min(m.chunk, 32) }
 
-// All feeds up to AllTokens ids and gives the logits after each: [len(ids)][vocabulary], f32.
+// All feeds up to AllTokens ids and gives the logits after each: [len(ids)][vocabulary], f32. Errors as Step.
 func (q *Sequence) All(ctx context.Context, ids []int) ([][]float32, error) {
-	q.m.mu.Lock()
+	if err := q.lock("logits of all positions"); err != nil {
+		return nil, err
+	}
 	defer q.m.mu.Unlock()
 	stride := kernel.Padded(q.m.Config.Vocab)
 	if q.all == nil {
@@ -204,7 +262,8 @@ func (q *Sequence) All(ctx context.Context, ids []int) ([][]float32, error) {
 		return nil, err
 	}
 	raw := make([]byte, len(ids)*stride*4)
-	if err := q.m.dev.Download(ctx, raw, q.all.View(0, int64(len(raw)))); err != nil {
+	// The ids are read: a stop now would lose their logits and save nothing.
+	if err := q.m.dev.Download(context.WithoutCancel(ctx), raw, q.all.View(0, int64(len(raw)))); err != nil {
 		return nil, err
 	}
 	out := make([][]float32, len(ids))
@@ -214,8 +273,12 @@ func (q *Sequence) All(ctx context.Context, ids []int) ([][]float32, error) {
 	return out, nil
 }
 
-// Largest is the id of the largest of the present logits, chosen on the device.
+// Largest is the id of the largest of the present logits, chosen on the device. ErrNotFinite where none is a number.
 func (q *Sequence) Largest() (int, error) {
+	if err := q.lock("largest logit"); err != nil {
+		return 0, err
+	}
+	defer q.m.mu.Unlock()
 	raw := q.result.Bytes()
 	id, logit := binary.LittleEndian.Uint32(raw), math.Float32frombits(binary.LittleEndian.Uint32(raw[4:]))
 	if math.IsInf(float64(logit), 0) || logit != logit {
@@ -226,8 +289,14 @@ func (q *Sequence) Largest() (int, error) {
 
 // Logits downloads the present logits [vocabulary].
 func (q *Sequence) Logits(ctx context.Context) ([]float32, error) {
-	q.m.mu.Lock()
+	if err := q.lock("logits"); err != nil {
+		return nil, err
+	}
 	defer q.m.mu.Unlock()
+	return q.logitsLocked(ctx)
+}
+
+func (q *Sequence) logitsLocked(ctx context.Context) ([]float32, error) {
 	raw := make([]byte, q.m.Config.Vocab*4)
 	if err := q.m.dev.Download(ctx, raw, q.logits.View(0, int64(len(raw)))); err != nil {
 		return nil, err
@@ -250,11 +319,17 @@ func floats(raw []byte) []float32 {
 	return out
 }
 
-// Reset empties the sequence.
+// Reset empties the sequence: nothing of its text stays, not in the logits either.
 func (q *Sequence) Reset() error {
-	q.m.mu.Lock()
+	if err := q.lock("reset"); err != nil {
+		return err
+	}
 	defer q.m.mu.Unlock()
-	p, err := q.m.kernels.Record(context.Background(), "reset", func(e *kernel.Encoder) { e.Fill(q.state.Whole(), 0) })
+	p, err := q.m.kernels.Record(context.Background(), "reset", func(e *kernel.Encoder) {
+		e.Fill(q.state.Whole(), 0)
+		e.Fill(q.logits.Whole(), 0)
+		e.Fill(q.result.Whole(), 0)
+	})
 	if err != nil {
 		return err
 	}
@@ -264,7 +339,9 @@ func (q *Sequence) Reset() error {
 
 // Profile sums the kernel times of the programs this sequence holds, where the device measures them.
 func (q *Sequence) Profile() []vulkan.KernelTime {
-	q.m.mu.Lock()
+	if q.lock("profile") != nil {
+		return nil
+	}
 	defer q.m.mu.Unlock()
 	at := map[string]int{}
 	var out []vulkan.KernelTime

@@ -1,0 +1,140 @@
+package mamba_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"kestrel/engine/checkpoint/checkpointtest"
+	"kestrel/engine/mamba"
+	"kestrel/engine/vulkan"
+	"kestrel/engine/vulkan/vulkantest"
+	"kestrel/engine/weights"
+)
+
+// TestNeed: what Need foretells is what the buffers of a model and one session take, to the byte, in every shape and
+// storage type; and asking for another storage type foretells that of the same model stored so.
+func TestNeed(t *testing.T) {
+	for name, cfg := range shapes {
+		for _, d := range []weights.DType{weights.F32, weights.BF16, weights.Q8_0} {
+			if d == weights.Q8_0 && name != "blocks" {
+				continue // rows of other shapes are not whole blocks
+			}
+			for _, tied := range []bool{false, true} {
+				cfg.Tied = tied
+				t.Run(name+" "+d.String(), func(t *testing.T) {
+					random := checkpointtest.Random(1, cfg)
+					ck := random.Open(t, checkpointtest.All(d))
+					dev := vulkantest.Open(t)
+					const chunk = 24
+					m, err := mamba.Load(context.Background(), dev, ck, mamba.Options{Chunk: chunk})
+					if err != nil {
+						t.Fatal(err)
+					}
+					sequence(t, m)
+					var used int64
+					for _, b := range dev.Memory().Buffers {
+						if b.Purpose != vulkan.Staging {
+							used += b.Bytes
+						}
+					}
+					if need := mamba.Need(ck, dev.Limits(), chunk, 0); need != used {
+						t.Errorf("Need foretells %d bytes, the buffers take %d", need, used)
+					}
+					for _, as := range []weights.DType{weights.F32, weights.F16, weights.Q8_0} {
+						if as == weights.Q8_0 && name != "blocks" {
+							continue
+						}
+						stored := random.Open(t, checkpointtest.All(as))
+						if got, want := mamba.Need(ck, dev.Limits(), chunk, as), mamba.Need(stored, dev.Limits(), chunk, 0); got != want {
+							t.Errorf("as %v: Need foretells %d bytes, the model stored so takes %d", as, got, want)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestReset: nothing of the text is left.
+func TestReset(t *testing.T) {
+	cfg := shapes["odd falcon"]
+	m := load(t, checkpointtest.Random(3, cfg).Open(t, checkpointtest.Mixed), tunings["default"], 16)
+	ctx := context.Background()
+	q := sequence(t, m)
+	ids := randomIDs(4, 12, cfg.Vocab)
+	if err := q.Chunk(ctx, ids, true); err != nil {
+		t.Fatal(err)
+	}
+	first := carried(t, q)
+	if err := q.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	empty := carried(t, q)
+	for name, part := range map[string][]float32{"S": empty.S, "columns": empty.Columns, "logits": empty.Logits} {
+		if slices.ContainsFunc(part, func(f float32) bool { return f != 0 }) {
+			t.Errorf("%s are left after a reset", name)
+		}
+	}
+	if err := q.Chunk(ctx, ids, true); err != nil {
+		t.Fatal(err)
+	}
+	equalCarried(t, "read again after a reset", carried(t, q), first)
+}
+
+// TestClosed: every call on a closed sequence is refused, and closing twice does no harm.
+func TestClosed(t *testing.T) {
+	cfg := shapes["odd falcon"]
+	m := load(t, checkpointtest.Random(3, cfg).Open(t, checkpointtest.Mixed), tunings["default"], 16)
+	ctx := context.Background()
+	q, err := m.NewSequence()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Step(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	state := carried(t, q)
+	q.Close()
+	q.Close()
+	for name, call := range map[string]func() error{
+		"Step":     func() error { return q.Step(ctx, 1) },
+		"Chunk":    func() error { return q.Chunk(ctx, []int{1, 2}, true) },
+		"Parallel": func() error { return q.Parallel(ctx, randomIDs(1, 40, cfg.Vocab)) },
+		"All":      func() error { _, err := q.All(ctx, []int{1, 2}); return err },
+		"Largest":  func() error { _, err := q.Largest(); return err },
+		"Logits":   func() error { _, err := q.Logits(ctx); return err },
+		"Top":      func() error { _, _, err := q.Top(ctx, 3); return err },
+		"Carry":    func() error { _, err := q.Carry(ctx); return err },
+		"SetCarry": func() error { return q.SetCarry(ctx, state) },
+		"Reset":    func() error { return q.Reset() },
+	} {
+		if err := call(); !errors.Is(err, vulkan.ErrClosed) {
+			t.Errorf("%s on a closed sequence: %v", name, err)
+		}
+	}
+	if times := q.Profile(); times != nil {
+		t.Errorf("a closed sequence has times: %v", times)
+	}
+}
+
+func carried(t *testing.T, q *mamba.Sequence) *mamba.Carried {
+	t.Helper()
+	c, err := q.Carry(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func equalCarried(t *testing.T, what string, got, want *mamba.Carried) {
+	t.Helper()
+	for name, pair := range map[string][2][]float32{
+		"S": {got.S, want.S}, "columns": {got.Columns, want.Columns}, "logits": {got.Logits, want.Logits},
+	} {
+		if !slices.Equal(pair[0], pair[1]) {
+			t.Errorf("%s: %s differ", what, name)
+		}
+	}
+}
