@@ -1,6 +1,9 @@
 package tokenizer
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // addedToken is a token that is found in the text as it stands, before any
 // splitting and merging.
@@ -37,6 +40,7 @@ func (a *addedSet) add(pattern string, t addedToken) {
 		return
 	}
 	a.first[pattern[0]] = true
+	a.nodes = slices.Grow(a.nodes, len(pattern))
 	at := int32(0)
 	for i := range len(pattern) {
 		to := a.step(at, pattern[i])

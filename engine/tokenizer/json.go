@@ -151,15 +151,20 @@ func (b *builder) readMerges(raw json.RawMessage) error {
 		return noMerges()
 	}
 	var pairs [][]string
-	var lines []string
-	if json.Unmarshal(raw, &lines) == nil {
+	var err error
+	if first := bytes.TrimLeft(raw[1:], " \t\r\n"); raw[0] == '[' && first[0] == '"' {
+		var lines []string
+		err = json.Unmarshal(raw, &lines)
 		pairs = make([][]string, 0, len(lines))
 		for _, line := range lines {
 			if !strings.HasPrefix(line, "#version") {
 				pairs = append(pairs, strings.Split(line, " "))
 			}
 		}
-	} else if err := json.Unmarshal(raw, &pairs); err != nil {
+	} else {
+		err = json.Unmarshal(raw, &pairs)
+	}
+	if err != nil {
 		return bad(`model: merges are neither a list of "a b" nor of ["a", "b"] (%v)`, err)
 	}
 	if len(pairs) == 0 {
