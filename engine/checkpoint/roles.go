@@ -15,21 +15,22 @@ import (
 // finding, checking, hashing and writing.
 type role struct {
 	hf, gguf string // after "backbone.layers.N." and "blk.N."
+	matrix   bool   // may be quantized
 	shape    func(Config) []int
 	of       func(*Layer) *weights.Tensor
 }
 
 var layerRoles = []role{
-	{"norm.weight", "attn_norm.weight", func(c Config) []int { return []int{c.Hidden} }, func(l *Layer) *weights.Tensor { return &l.Norm }},
-	{"mixer.in_proj.weight", "ssm_in.weight", func(c Config) []int { return []int{2 * c.Inner, c.Hidden} }, func(l *Layer) *weights.Tensor { return &l.InProj }},
-	{"mixer.conv1d.weight", "ssm_conv1d.weight", func(c Config) []int { return []int{c.Inner, c.Conv} }, func(l *Layer) *weights.Tensor { return &l.ConvW }},
-	{"mixer.conv1d.bias", "ssm_conv1d.bias", func(c Config) []int { return []int{c.Inner} }, func(l *Layer) *weights.Tensor { return &l.ConvB }},
-	{"mixer.x_proj.weight", "ssm_x.weight", func(c Config) []int { return []int{c.DtRank + 2*c.State, c.Inner} }, func(l *Layer) *weights.Tensor { return &l.XProj }},
-	{"mixer.dt_proj.weight", "ssm_dt.weight", func(c Config) []int { return []int{c.Inner, c.DtRank} }, func(l *Layer) *weights.Tensor { return &l.DtProj }},
-	{"mixer.dt_proj.bias", "ssm_dt.bias", func(c Config) []int { return []int{c.Inner} }, func(l *Layer) *weights.Tensor { return &l.DtBias }},
-	{"mixer.A_log", "ssm_a", func(c Config) []int { return []int{c.Inner, c.State} }, func(l *Layer) *weights.Tensor { return &l.A }},
-	{"mixer.D", "ssm_d", func(c Config) []int { return []int{c.Inner} }, func(l *Layer) *weights.Tensor { return &l.D }},
-	{"mixer.out_proj.weight", "ssm_out.weight", func(c Config) []int { return []int{c.Hidden, c.Inner} }, func(l *Layer) *weights.Tensor { return &l.OutProj }},
+	{"norm.weight", "attn_norm.weight", false, func(c Config) []int { return []int{c.Hidden} }, func(l *Layer) *weights.Tensor { return &l.Norm }},
+	{"mixer.in_proj.weight", "ssm_in.weight", true, func(c Config) []int { return []int{2 * c.Inner, c.Hidden} }, func(l *Layer) *weights.Tensor { return &l.InProj }},
+	{"mixer.conv1d.weight", "ssm_conv1d.weight", false, func(c Config) []int { return []int{c.Inner, c.Conv} }, func(l *Layer) *weights.Tensor { return &l.ConvW }},
+	{"mixer.conv1d.bias", "ssm_conv1d.bias", false, func(c Config) []int { return []int{c.Inner} }, func(l *Layer) *weights.Tensor { return &l.ConvB }},
+	{"mixer.x_proj.weight", "ssm_x.weight", true, func(c Config) []int { return []int{c.DtRank + 2*c.State, c.Inner} }, func(l *Layer) *weights.Tensor { return &l.XProj }},
+	{"mixer.dt_proj.weight", "ssm_dt.weight", true, func(c Config) []int { return []int{c.Inner, c.DtRank} }, func(l *Layer) *weights.Tensor { return &l.DtProj }},
+	{"mixer.dt_proj.bias", "ssm_dt.bias", false, func(c Config) []int { return []int{c.Inner} }, func(l *Layer) *weights.Tensor { return &l.DtBias }},
+	{"mixer.A_log", "ssm_a", false, func(c Config) []int { return []int{c.Inner, c.State} }, func(l *Layer) *weights.Tensor { return &l.A }},
+	{"mixer.D", "ssm_d", false, func(c Config) []int { return []int{c.Inner} }, func(l *Layer) *weights.Tensor { return &l.D }},
+	{"mixer.out_proj.weight", "ssm_out.weight", true, func(c Config) []int { return []int{c.Hidden, c.Inner} }, func(l *Layer) *weights.Tensor { return &l.OutProj }},
 }
 
 // naming is how one format spells the names of the tensors.
@@ -83,7 +84,7 @@ func (c *Checkpoint) load(src weights.Source, nm naming, want sizes) error {
 		layer := Layer{negated: nm.layer == ggufNaming.layer}
 		for _, r := range layerRoles {
 			name := nm.layerName(i, r)
-			t, err := l.tensor(name, r.shape(*cfg))
+			t, err := l.tensor(name, r.matrix, r.shape(*cfg))
 			if r.hf == "mixer.conv1d.bias" && !want.convBias {
 				t, err = l.noBias(t, err, name, cfg.Inner)
 			}
@@ -94,7 +95,7 @@ func (c *Checkpoint) load(src weights.Source, nm naming, want sizes) error {
 		}
 		c.Layers = append(c.Layers, layer)
 	}
-	if c.NormF, err = l.tensor(nm.normF, []int{cfg.Hidden}); err != nil {
+	if c.NormF, err = l.tensor(nm.normF, false, []int{cfg.Hidden}); err != nil {
 		return err
 	}
 	if err := c.loadHead(l); err != nil {
@@ -118,7 +119,7 @@ func (l loader) noBias(found weights.Tensor, err error, name string, n int) (wei
 // loadHead follows transformers: where the configuration ties the head but the
 // file holds one of its own, that one counts.
 func (c *Checkpoint) loadHead(l loader) error {
-	t, err := l.tensor(l.nm.head, []int{c.Vocab, c.Hidden})
+	t, err := l.tensor(l.nm.head, true, []int{c.Vocab, c.Hidden})
 	if errors.Is(err, weights.ErrMissingTensor) && c.Tied {
 		c.Head = c.Embed
 		return nil
@@ -150,15 +151,21 @@ func (l loader) raw(name string) (weights.Tensor, error) {
 	}
 	if !t.DType.Decodable() {
 		return t, &weights.FileError{Kind: weights.ErrUnsupported, File: t.File, Tensor: name,
-			Problem: fmt.Sprintf("stored as %v", t.DType), Way: "Kestrel reads F32, F16, BF16 and Q8_0; convert the model to one of them"}
+			Problem: fmt.Sprintf("stored as %v", t.DType), Way: "convert the model to F32, F16 or BF16"}
 	}
 	return t, nil
 }
 
-func (l loader) tensor(name string, shape []int) (weights.Tensor, error) {
+// tensor returns a tensor of the shape; only a matrix may be quantized.
+func (l loader) tensor(name string, matrix bool, shape []int) (weights.Tensor, error) {
 	t, err := l.raw(name)
 	if err != nil {
 		return t, err
+	}
+	if !matrix && t.DType.Quantized() {
+		return t, &weights.FileError{Kind: weights.ErrUnsupported, File: t.File, Tensor: name,
+			Problem: fmt.Sprintf("quantized as %v, which Kestrel reads for matrices only", t.DType),
+			Way:     "norms, the convolution, A, D and biases must be F32, F16 or BF16, as llama-quantize leaves them"}
 	}
 	found := t.Shape
 	if len(found) == 3 && len(shape) == 2 && found[1] == 1 { // conv1d's [I, 1, K]

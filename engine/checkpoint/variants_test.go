@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"path/filepath"
 	"reflect"
@@ -293,9 +294,32 @@ func TestQuantizedTensor(t *testing.T) {
 	name := []byte("blk.1.ssm_in.weight")
 	data[bytes.Index(data, name)+len(name)+4+16] = 99
 	_, err := checkpoint.OpenFS(fstest.MapFS{"m.gguf": {Data: data}}, "m.gguf")
-	for _, s := range []string{"m.gguf", `"blk.1.ssm_in.weight"`, "type 99", "F32, F16, BF16 or Q8_0"} {
+	for _, s := range []string{"m.gguf", `"blk.1.ssm_in.weight"`, "type 99", "F16, BF16, Q8_0, Q6_K, Q5_K or Q4_K"} {
 		if err == nil || !strings.Contains(err.Error(), s) {
 			t.Errorf("%v does not say %q", err, s)
+		}
+	}
+}
+
+// TestQuantizedVector: what GGUF never quantizes is refused where a file does.
+func TestQuantizedVector(t *testing.T) {
+	m := checkpointtest.Random(1, checkpointtest.Config(checkpoint.FalconMamba, 64, 2, 96, 32, 32, 32, 64))
+	for role, name := range map[string]string{
+		"backbone.layers.1.norm.weight": "blk.1.attn_norm.weight", "backbone.layers.1.mixer.conv1d.weight": "blk.1.ssm_conv1d.weight",
+		"backbone.layers.1.mixer.conv1d.bias": "blk.1.ssm_conv1d.bias", "backbone.layers.1.mixer.dt_proj.bias": "blk.1.ssm_dt.bias",
+		"backbone.layers.1.mixer.A_log": "blk.1.ssm_a", "backbone.layers.1.mixer.D": "blk.1.ssm_d", "backbone.norm_f.weight": "output_norm.weight",
+	} {
+		data := m.GGUF(func(n string) weights.DType {
+			if n == role {
+				return weights.Q8_0
+			}
+			return weights.F32
+		}, 3)
+		_, err := checkpoint.OpenFS(fstest.MapFS{"m.gguf": {Data: data}}, "m.gguf")
+		for _, s := range []string{"m.gguf", `"` + name + `"`, "Q8_0", "F32, F16 or BF16"} {
+			if !errors.Is(err, weights.ErrUnsupported) || !strings.Contains(err.Error(), s) {
+				t.Errorf("%v does not say %q", err, s)
+			}
 		}
 	}
 }

@@ -1,11 +1,16 @@
 package weights
 
-import "fmt"
+import (
+	"fmt"
+
+	"kestrel/engine/weights/quant"
+)
 
 // DType is the storage type of a tensor's elements.
 type DType uint8
 
-// The types Kestrel computes with are F32, F16, BF16 and Q8_0 (see
+// The types Kestrel computes with are F32, F16, BF16 and the block
+// quantizations of GGML, which package quant describes (see
 // [DType.Decodable]); the others exist so that a file that holds them can be
 // described and refused by name.
 const (
@@ -14,6 +19,17 @@ const (
 	F16           // IEEE 754 binary16
 	BF16          // the upper half of a binary32
 	Q8_0          // GGML block of 32: binary16 scale, then 32 int8
+	Q4_0
+	Q4_1
+	Q5_0
+	Q5_1
+	Q2_K
+	Q3_K
+	Q4_K
+	Q5_K
+	Q6_K
+	IQ4_NL
+	IQ4_XS
 	F64
 	I64
 	I32
@@ -29,27 +45,45 @@ const (
 	numDTypes
 )
 
-var dtypes = [numDTypes]struct {
+type dtype struct {
 	name              string
 	elements, storage int // of one block
-}{
-	Invalid: {"invalid", 1, 0},
-	F32:     {"F32", 1, 4},
-	F16:     {"F16", 1, 2},
-	BF16:    {"BF16", 1, 2},
-	Q8_0:    {"Q8_0", 32, 34},
-	F64:     {"F64", 1, 8},
-	I64:     {"I64", 1, 8},
-	I32:     {"I32", 1, 4},
-	I16:     {"I16", 1, 2},
-	I8:      {"I8", 1, 1},
-	U64:     {"U64", 1, 8},
-	U32:     {"U32", 1, 4},
-	U16:     {"U16", 1, 2},
-	U8:      {"U8", 1, 1},
-	Bool:    {"BOOL", 1, 1},
-	F8E4M3:  {"F8_E4M3", 1, 1},
-	F8E5M2:  {"F8_E5M2", 1, 1},
+	format            *quant.Format
+}
+
+func plain(name string, size int) dtype { return dtype{name, 1, size, nil} }
+
+func blocks(f *quant.Format) dtype { return dtype{f.Name, f.Elements, f.Bytes, f} }
+
+var dtypes = [numDTypes]dtype{
+	Invalid: plain("invalid", 0),
+	F32:     plain("F32", 4),
+	F16:     plain("F16", 2),
+	BF16:    plain("BF16", 2),
+	Q8_0:    blocks(quant.Q8_0),
+	Q4_0:    blocks(quant.Q4_0),
+	Q4_1:    blocks(quant.Q4_1),
+	Q5_0:    blocks(quant.Q5_0),
+	Q5_1:    blocks(quant.Q5_1),
+	Q2_K:    blocks(quant.Q2_K),
+	Q3_K:    blocks(quant.Q3_K),
+	Q4_K:    blocks(quant.Q4_K),
+	Q5_K:    blocks(quant.Q5_K),
+	Q6_K:    blocks(quant.Q6_K),
+	IQ4_NL:  blocks(quant.IQ4_NL),
+	IQ4_XS:  blocks(quant.IQ4_XS),
+	F64:     plain("F64", 8),
+	I64:     plain("I64", 8),
+	I32:     plain("I32", 4),
+	I16:     plain("I16", 2),
+	I8:      plain("I8", 1),
+	U64:     plain("U64", 8),
+	U32:     plain("U32", 4),
+	U16:     plain("U16", 2),
+	U8:      plain("U8", 1),
+	Bool:    plain("BOOL", 1),
+	F8E4M3:  plain("F8_E4M3", 1),
+	F8E5M2:  plain("F8_E5M2", 1),
 }
 
 // String returns the name the file formats use, such as "BF16".
@@ -60,7 +94,8 @@ func (d DType) String() string {
 	return dtypes[d].name
 }
 
-// BlockSize returns the elements of one block: 1 for plain types, 32 for Q8_0.
+// BlockSize returns the elements of one block: 1 for plain types, 32 or 256
+// for quantizations.
 // A row of a tensor holds a whole number of blocks.
 func (d DType) BlockSize() int {
 	if d >= numDTypes {
@@ -82,8 +117,21 @@ func (d DType) Bytes(n int) int64 {
 	return int64(n) / int64(d.BlockSize()) * int64(d.BlockBytes())
 }
 
-// Decodable reports whether [Decode] and [Encode] know the type.
-func (d DType) Decodable() bool { return d >= F32 && d <= Q8_0 }
+// Decodable reports whether [Decode] knows the type.
+func (d DType) Decodable() bool { return d == F32 || d == F16 || d == BF16 || d.Quantized() }
+
+// Quantized reports whether the type is a block quantization.
+func (d DType) Quantized() bool { return d < numDTypes && dtypes[d].format != nil }
+
+// Quantized returns the type of a block quantization.
+func Quantized(f *quant.Format) DType {
+	for d := F32; d < numDTypes; d++ {
+		if dtypes[d].format == f {
+			return d
+		}
+	}
+	return Invalid
+}
 
 // ParseDType returns the type with the given name, as String writes it.
 func ParseDType(name string) (DType, bool) {

@@ -2,9 +2,9 @@ package weights
 
 import "encoding/binary"
 
-// HasNaN reports whether the data hold a NaN or an infinity. For Q8_0 the
-// scales are what can be one. Types other than F32, F16, BF16, Q8_0 and F64
-// hold none.
+// HasNaN reports whether the data hold a NaN or an infinity. For quantizations
+// the scales are what can be one. Other types than these, F32, F16, BF16 and
+// F64 hold none.
 func HasNaN(d DType, data []byte) bool {
 	switch d {
 	case F16:
@@ -15,15 +15,8 @@ func HasNaN(d DType, data []byte) bool {
 		return scan(data, 0x7f800000, 0x00800000, 32)
 	case F64:
 		return scan(data, 0x7ff0000000000000, 0x0010000000000000, 64)
-	case Q8_0:
-		for len(data) >= 34 {
-			if binary.LittleEndian.Uint16(data)&0x7c00 == 0x7c00 {
-				return true
-			}
-			data = data[34:]
-		}
 	}
-	return false
+	return d.Quantized() && dtypes[d].format.HasNaN(data)
 }
 
 // scan looks at all lanes of a 64-bit word at once. A lane's exponent is all

@@ -81,7 +81,7 @@ func (f *File) Tensor(name string) (weights.Tensor, error) {
 	d := ggmlTypes[t.kind].dtype
 	if d == weights.Invalid {
 		return weights.Tensor{}, &weights.FileError{Kind: weights.ErrUnsupported, File: f.path, Tensor: name,
-			Problem: fmt.Sprintf("quantization %v", t.kind), Way: "use the model in F32, F16, BF16 or Q8_0"}
+			Problem: fmt.Sprintf("quantization %v", t.kind), Way: "use the model in F16, BF16, Q8_0, Q6_K, Q5_K or Q4_K"}
 	}
 	return weights.Tensor{Name: name, DType: d, Shape: slices.Clone(t.shape), Data: t.data, File: f.path}, nil
 }

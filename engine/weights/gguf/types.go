@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"kestrel/engine/weights"
+	"kestrel/engine/weights/quant"
 )
 
 // valueType is the type of a metadata value, numbered as in the file.
@@ -44,24 +45,29 @@ func (t valueType) String() string {
 // ggmlType is the type of a tensor, numbered as in the file.
 type ggmlType uint32
 
-// ggmlTypes names the types of GGML, with the elements and the bytes of a
-// block. Only those with a dtype are read.
-var ggmlTypes = map[ggmlType]struct {
+// kind is one type of GGML.
+type kind struct {
 	name            string
-	elements, bytes int64
+	elements, bytes int64 // of a block
 	dtype           weights.DType
-}{
+}
+
+// ggmlTypes names the types of GGML. Only those with a dtype are read.
+var ggmlTypes = map[ggmlType]kind{
 	0: {"F32", 1, 4, weights.F32}, 1: {"F16", 1, 2, weights.F16}, 30: {"BF16", 1, 2, weights.BF16},
-	8:  {"Q8_0", 32, 34, weights.Q8_0},
 	24: {"I8", 1, 1, weights.I8}, 25: {"I16", 1, 2, weights.I16}, 26: {"I32", 1, 4, weights.I32}, 27: {"I64", 1, 8, weights.I64},
 	28: {"F64", 1, 8, weights.F64},
-	2:  {"Q4_0", 32, 18, 0}, 3: {"Q4_1", 32, 20, 0}, 6: {"Q5_0", 32, 22, 0}, 7: {"Q5_1", 32, 24, 0},
-	9: {"Q8_1", 32, 36, 0}, 10: {"Q2_K", 256, 84, 0}, 11: {"Q3_K", 256, 110, 0}, 12: {"Q4_K", 256, 144, 0},
-	13: {"Q5_K", 256, 176, 0}, 14: {"Q6_K", 256, 210, 0}, 15: {"Q8_K", 256, 292, 0},
+	9:  {"Q8_1", 32, 36, 0}, 15: {"Q8_K", 256, 292, 0},
 	16: {"IQ2_XXS", 256, 66, 0}, 17: {"IQ2_XS", 256, 74, 0}, 18: {"IQ3_XXS", 256, 98, 0}, 19: {"IQ1_S", 256, 50, 0},
-	20: {"IQ4_NL", 32, 18, 0}, 21: {"IQ3_S", 256, 110, 0}, 22: {"IQ2_S", 256, 82, 0}, 23: {"IQ4_XS", 256, 136, 0},
-	29: {"IQ1_M", 256, 56, 0}, 34: {"TQ1_0", 256, 54, 0}, 35: {"TQ2_0", 256, 66, 0}, 39: {"MXFP4", 32, 17, 0},
+	21: {"IQ3_S", 256, 110, 0}, 22: {"IQ2_S", 256, 82, 0}, 29: {"IQ1_M", 256, 56, 0},
+	34: {"TQ1_0", 256, 54, 0}, 35: {"TQ2_0", 256, 66, 0}, 39: {"MXFP4", 32, 17, 0},
 	40: {"NVFP4", 64, 36, 0}, 41: {"Q1_0", 128, 18, 0}, 42: {"Q2_0", 64, 18, 0},
+}
+
+func init() {
+	for _, f := range quant.Formats {
+		ggmlTypes[ggmlType(f.Number)] = kind{f.Name, int64(f.Elements), int64(f.Bytes), weights.Quantized(f)}
+	}
 }
 
 func (t ggmlType) String() string {
