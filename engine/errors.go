@@ -22,5 +22,5 @@ var (
 	ErrBadToken          = errors.New("bad token id")   // an id outside the vocabulary
 	ErrStateMismatch     = errors.New("state mismatch") // a state of another model or tokenizer
 	ErrBadState          = errors.New("bad state file") // a state file that is damaged
-	ErrClosed            = errors.New("already closed") // the model or session was closed
+	ErrClosed            = vulkan.ErrClosed             // the model or session was closed
 )

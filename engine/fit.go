@@ -12,33 +12,42 @@ import (
 
 // checkMemory refuses a model that cannot fit before minutes are spent on loading it, and names what would fit.
 func checkMemory(ck *checkpoint.Checkpoint, dev *vulkan.Device, o Options) error {
-	need := mamba.Need(ck, dev.Limits(), o.Chunk, 0)
-	free, known := deviceFree(dev.Heaps())
-	if !known || need <= free {
+	return fits(dev.Info().Name, deviceFree(dev.Heaps()), func(as weights.DType) int64 {
+		return mamba.Need(ck, dev.Limits(), o.Chunk, as)
+	})
+}
+
+// fits compares what is needed with what is free; need(d) is the need of the same model with matrices stored as d, need(0)
+// that of the model as it is.
+func fits(device string, free int64, needAs func(weights.DType) int64) error {
+	need := needAs(0)
+	if need <= free {
 		return nil
 	}
-	var fits []string
+	var smaller []string
 	for _, d := range []weights.DType{weights.F16, weights.Q8_0} {
-		if n := mamba.Need(ck, dev.Limits(), o.Chunk, d); n < need && n <= free {
-			fits = append(fits, fmt.Sprintf("%v (%s)", d, gib(n)))
+		if n := needAs(d); n < need && n <= free {
+			smaller = append(smaller, fmt.Sprintf("%v (%s)", d, gib(n)))
 		}
 	}
 	way := "choose another device (kestrel devices lists them) or a smaller model"
-	if len(fits) > 0 {
-		way = "it would fit as " + strings.Join(fits, " or ") + ": take a file of that precision"
+	if len(smaller) > 0 {
+		way = "it would fit as " + strings.Join(smaller, " or ") + ": take a file of that precision"
 	}
-	return fmt.Errorf("the model needs %s of device memory, %s has %s free; %s: %w",
-		gib(need), dev.Info().Name, gib(free), way, ErrOutOfDeviceMemory)
+	return fmt.Errorf("%w: the model needs %s of device memory, %s has %s free; %s",
+		ErrOutOfDeviceMemory, gib(need), device, gib(free), way)
 }
 
-// deviceFree is what the device-local heaps still take; known is false where the driver does not tell.
-func deviceFree(heaps []vulkan.Heap) (free int64, known bool) {
+// deviceFree is what the largest device-local heap, in which buffers lie, still takes. Where the driver does not tell
+// what others use, that is more than there is, and loading finds out.
+func deviceFree(heaps []vulkan.Heap) int64 {
+	var largest vulkan.Heap
 	for _, h := range heaps {
-		if h.DeviceLocal && h.BudgetKnown {
-			free, known = free+max(0, h.Budget-h.Used), true
+		if h.DeviceLocal && h.Size > largest.Size {
+			largest = h
 		}
 	}
-	return free, known
+	return largest.Free()
 }
 
 func gib(n int64) string {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"kestrel/engine/chat"
@@ -50,6 +51,7 @@ type Model struct {
 	hash      [32]byte
 	tokenizer *tokenizer.Tokenizer
 	template  *chat.Template
+	stops     []int
 
 	instance *vulkan.Instance
 	device   *vulkan.Device
@@ -88,6 +90,7 @@ func open(ctx context.Context, ck *checkpoint.Checkpoint, o Options) (m *Model, 
 	if m.template, err = openTemplate(ck, o.Warn); err != nil {
 		return nil, err
 	}
+	m.stops = stopIDs(ck, m.tokenizer)
 	m.hash = ck.Hash()
 	defer func() {
 		if err != nil {
@@ -145,6 +148,28 @@ func openTemplate(ck *checkpoint.Checkpoint, warn func(string)) (*chat.Template,
 		return chat.ChatML(), nil
 	}
 	return t, nil
+}
+
+// turnEnds are the names that publishers give to tokens that end a text or a turn.
+var turnEnds = []string{"<|endoftext|>", "<|im_end|>", "<|end_of_text|>", "<|eot_id|>", "<|end|>", "<end_of_turn>"}
+
+// stopIDs are the ids that the files name as ends. A GGUF file has room for one, where the folder that it was made from
+// may name several; so its special tokens that are called ends are ends too.
+func stopIDs(ck *checkpoint.Checkpoint, t *tokenizer.Tokenizer) []int {
+	stops := slices.Clone(ck.EOS)
+	if ck.Files.Vocab == nil {
+		return stops
+	}
+	for _, name := range turnEnds {
+		id, ok := t.ID(name)
+		if !ok || id >= ck.Vocab || slices.Contains(stops, id) {
+			continue
+		}
+		if _, special, _ := t.Token(id); special {
+			stops = append(stops, id)
+		}
+	}
+	return stops
 }
 
 func openDevice(o Options) (*vulkan.Device, *vulkan.Instance, error) {
@@ -224,7 +249,7 @@ func (m *Model) DecodeBytes() int64 { return m.model.DecodeBytes() }
 func (m *Model) Chunk() int { return m.model.Chunk() }
 
 // StopIDs are the ids at which the model ends a text.
-func (m *Model) StopIDs() []int { return m.config.EOS }
+func (m *Model) StopIDs() []int { return slices.Clone(m.stops) }
 
 // Close releases the device. Sessions that are still open are closed.
 func (m *Model) Close() error {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"kestrel/engine/mamba"
@@ -67,7 +68,9 @@ func (s *Session) check(ids []int) error {
 }
 
 // Feed reads ids; the logits after the last stay on the device for Next and Logits. progress, which may be nil, is told
-// after every chunk. When ctx ends or the device fails midway, the chunks already read stay read, as Tokens tells.
+// after every chunk. When ctx ends midway, the chunks already read stay read, as Tokens tells, with the logits after them;
+// of the chunk that was cut short nothing stays. Errors: ErrEmptyPrompt and ErrBadToken before anything is read, ctx's,
+// ErrTooLong and ErrOutOfDeviceMemory where the prompt is read in one piece, ErrDeviceLost, ErrClosed.
 func (s *Session) Feed(ctx context.Context, ids []int, progress func(done, total int)) error {
 	if err := s.check(ids); err != nil {
 		return err
@@ -92,7 +95,7 @@ func (s *Session) Feed(ctx context.Context, ids []int, progress func(done, total
 		if n == 1 {
 			err = s.seq.Step(ctx, ids[done])
 		} else {
-			err = s.seq.Chunk(ctx, ids[done:done+n], done+n == total)
+			err = s.seq.Chunk(ctx, ids[done:done+n])
 		}
 		if err != nil {
 			return err
@@ -167,13 +170,21 @@ func (s *Session) choose(ctx context.Context, sampler *sample.Sampler) (int, err
 		if err != nil {
 			return 0, err
 		}
-		return sampler.SampleTop(ids, logits)
+		return chosen(sampler.SampleTop(ids, logits))
 	}
 	logits, err := s.seq.Logits(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return sampler.Sample(logits)
+	return chosen(sampler.Sample(logits))
+}
+
+// chosen names logits from which nothing can be chosen by the engine's own error.
+func chosen(id int, err error) (int, error) {
+	if errors.Is(err, sample.ErrLogits) {
+		err = fmt.Errorf("%w (%w)", ErrNotFinite, err)
+	}
+	return id, err
 }
 
 // Reset forgets the text.

@@ -3,6 +3,7 @@ package engine
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -10,9 +11,9 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 
 	"kestrel/engine/mamba"
+	"kestrel/engine/weights"
 )
 
 // A state file is, little-endian:
@@ -71,20 +72,33 @@ func (c *counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadState reads what WriteTo wrote and checks it whole before it gives it back.
+// ReadState reads what WriteTo wrote, to r's end, and checks it whole before it gives it back. Errors: ErrBadState, and
+// r's own.
 func ReadState(r io.Reader) (*State, error) {
+	t, err := readState(r)
+	switch {
+	case err == nil || errors.Is(err, ErrBadState):
+		return t, err
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, fmt.Errorf("%w: it is cut short", ErrBadState)
+	}
+	return nil, fmt.Errorf("read state: %w", err)
+}
+
+func readState(r io.Reader) (*State, error) {
 	sum := sha256.New()
-	in := io.TeeReader(bufio.NewReaderSize(r, 1<<20), sum)
+	buffered := bufio.NewReaderSize(r, 1<<16)
+	in := io.TeeReader(buffered, sum)
 	magic := make([]byte, len(stateMagic))
 	if _, err := io.ReadFull(in, magic); err != nil {
-		return nil, fmt.Errorf("%w: shorter than its header", ErrBadState)
+		return nil, err
 	}
 	if string(magic) != stateMagic {
 		return nil, fmt.Errorf("%w: not a Kestrel state, or one of another version", ErrBadState)
 	}
 	var h stateHeader
 	if err := binary.Read(in, binary.LittleEndian, &h); err != nil {
-		return nil, fmt.Errorf("%w: shorter than its header", ErrBadState)
+		return nil, err
 	}
 	g := h.Shape
 	for _, n := range []uint32{g.Layers, g.Inner, g.State, g.Conv, g.Vocab} {
@@ -92,60 +106,60 @@ func ReadState(r io.Reader) (*State, error) {
 			return nil, fmt.Errorf("%w: a size of %d in its header", ErrBadState, n)
 		}
 	}
-	if h.DType != 0 || h.Tokens > math.MaxInt64/2 {
+	// The first product fits 64 bits; the bound leaves room for the second.
+	if per := int64(g.Layers) * int64(g.Inner); per > maxStateBytes/4/int64(max(g.State, g.Conv)) {
+		return nil, fmt.Errorf("%w: sizes of %+v in its header", ErrBadState, g)
+	}
+	if h.DType != 0 || h.Tokens > math.MaxInt {
 		return nil, fmt.Errorf("%w: number type %d, %d tokens", ErrBadState, h.DType, h.Tokens)
 	}
-	s, columns, logits := g.parts()
-	if s < 0 || columns < 0 || s > maxStateBytes/4 || columns > maxStateBytes/4 {
-		return nil, fmt.Errorf("%w: sizes of %+v", ErrBadState, g)
-	}
 	t := &State{model: h.Model, tokenizer: h.Tokenizer, tokens: int(h.Tokens), shape: g, carried: &mamba.Carried{}}
+	s, columns, logits := g.parts()
+	var err error
 	for _, part := range []struct {
 		to *[]float32
 		n  int64
 	}{{&t.carried.S, s}, {&t.carried.Columns, columns}, {&t.carried.Logits, logits}} {
-		// The buffer grows with what is there, not with what the header promises.
-		var raw bytes.Buffer
-		if n, err := io.Copy(&raw, io.LimitReader(in, 4*part.n)); err != nil || n < 4*part.n {
-			return nil, fmt.Errorf("%w: cut short (%w)", ErrBadState, errors.Join(err, io.ErrUnexpectedEOF))
+		if *part.to, err = readFloats(in, part.n); err != nil {
+			return nil, err
 		}
-		v := make([]float32, part.n)
-		for i := range v {
-			v[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw.Bytes()[4*i:]))
-		}
-		*part.to = v
 	}
 	want := sum.Sum(nil)
 	got := make([]byte, len(want))
-	if _, err := io.ReadFull(in, got); err != nil || !bytes.Equal(got, want) {
+	if _, err := io.ReadFull(in, got); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(got, want) {
 		return nil, fmt.Errorf("%w: its checksum does not fit its content", ErrBadState)
+	}
+	if _, err := buffered.ReadByte(); err != io.EOF {
+		return nil, cmp.Or(err, fmt.Errorf("%w: something follows its end", ErrBadState))
 	}
 	return t, nil
 }
 
-// Save writes the state to path, whole or not at all.
-func (t *State) Save(path string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
-	if err != nil {
-		return fmt.Errorf("save state: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close() // a second close after a failed rename does no harm
-			os.Remove(f.Name())
-			err = fmt.Errorf("save state to %s: %w", path, err)
+// readFloats reads n floats. The memory grows with what is there, not with what n promises.
+func readFloats(r io.Reader, n int64) ([]float32, error) {
+	var piece [1 << 14]byte
+	var out []float32
+	for int64(len(out)) < n {
+		p := piece[:min(int64(len(piece)), 4*(n-int64(len(out))))]
+		if _, err := io.ReadFull(r, p); err != nil {
+			return nil, err
 		}
-	}()
-	if _, err = t.WriteTo(f); err != nil {
-		return err
+		for i := 0; i < len(p); i += 4 {
+			out = append(out, math.Float32frombits(binary.LittleEndian.Uint32(p[i:])))
+		}
 	}
-	if err = f.Sync(); err != nil {
+	return out, nil
+}
+
+// Save writes the state to path, whole or not at all.
+func (t *State) Save(path string) error {
+	return weights.WriteFile(path, func(w io.Writer) error {
+		_, err := t.WriteTo(w)
 		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	})
 }
 
 // LoadState reads a file that Save wrote.

@@ -179,7 +179,7 @@ func TestAnySplitAgrees(t *testing.T) {
 					case n > m.Chunk():
 						err = q.Parallel(ctx, ids[at:at+n])
 					default:
-						err = q.Chunk(ctx, ids[at:at+n], true)
+						err = q.Chunk(ctx, ids[at:at+n])
 					}
 					if err != nil {
 						t.Fatal(err)

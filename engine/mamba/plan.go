@@ -35,17 +35,9 @@ func (m *Model) step(e *kernel.Encoder, sc *scratch, p place) {
 	m.head(e, sc, p, 0)
 }
 
-// tail says which logits a chunk ends with.
-type tail int
-
-const (
-	noLogits tail = iota
-	lastLogits
-	allLogits
-)
-
-// chunk plans tokens side by side; the ids are ids[0 … tokens].
-func (m *Model) chunkPlan(e *kernel.Encoder, sc *scratch, p place, tokens int, end tail) {
+// chunkPlan plans tokens side by side; the ids are ids[0 … tokens]. Every chunk ends with the logits of its last token,
+// so that a prompt can stop after any chunk; with all, those of every token go to p.all.
+func (m *Model) chunkPlan(e *kernel.Encoder, sc *scratch, p place, tokens int, all bool) {
 	c := m.Config
 	h, u, az, x, dbc, delta := sc.h.Whole(), sc.u.Whole(), sc.az.Whole(), sc.x.Whole(), sc.dbc.Whole(), sc.delta.Whole()
 	hs, azs, xs, dbcs := strides(m.Config)
@@ -73,14 +65,11 @@ func (m *Model) chunkPlan(e *kernel.Encoder, sc *scratch, p place, tokens int, e
 		e.Project(kernel.Project{W: l.outProj, X: x, Y: h, Tokens: tokens, XStride: xs, YStride: hs, Epilogue: kernel.Add})
 		e.Boundary()
 	}
-	switch end {
-	case lastLogits:
-		m.head(e, sc, p, tokens-1)
-	case allLogits:
+	if all {
 		e.RMSNorm(m.params.normF, h, u, tokens, c.Hidden)
 		e.Project(kernel.Project{W: m.params.head, X: u, Y: p.all, Tokens: tokens, XStride: hs, YStride: kernel.Padded(m.Config.Vocab)})
-		m.head(e, sc, p, tokens-1)
 	}
+	m.head(e, sc, p, tokens-1)
 }
 
 // head plans the logits of one token, and the largest of them.

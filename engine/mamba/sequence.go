@@ -35,7 +35,7 @@ type Sequence struct {
 
 type programKey struct {
 	tokens int
-	end    tail
+	all    bool // logits of every token
 }
 
 // stateLayout gives the place of each layer's S and columns in the state buffer, aligned for binding, and its size.
@@ -167,22 +167,17 @@ func (q *Sequence) Step(ctx context.Context, id int) error {
 // keptPrograms bounds the recorded chunk lengths a sequence keeps: whole chunks repeat, remainders seldom.
 const keptPrograms = 6
 
-// Chunk feeds up to Model.Chunk tokens side by side. With last, the logits after the last stay on the device. Errors as
-// Step.
-func (q *Sequence) Chunk(ctx context.Context, ids []int, last bool) error {
-	end := noLogits
-	if last {
-		end = lastLogits
-	}
+// Chunk feeds up to Model.Chunk tokens side by side; the logits after the last stay on the device. Errors as Step.
+func (q *Sequence) Chunk(ctx context.Context, ids []int) error {
 	if err := q.lock("prefill"); err != nil {
 		return err
 	}
 	defer q.m.mu.Unlock()
-	return q.run(ctx, ids, end)
+	return q.run(ctx, ids, false)
 }
 
-func (q *Sequence) run(ctx context.Context, ids []int, end tail) error {
-	p, err := q.program(ctx, programKey{len(ids), end})
+func (q *Sequence) run(ctx context.Context, ids []int, all bool) error {
+	p, err := q.program(ctx, programKey{len(ids), all})
 	if err != nil {
 		return err
 	}
@@ -203,7 +198,7 @@ func (q *Sequence) program(ctx context.Context, key programKey) (*vulkan.Program
 		}
 	}
 	p, err := q.m.kernels.Record(ctx, fmt.Sprintf("chunk of %d", key.tokens), func(e *kernel.Encoder) {
-		q.m.chunkPlan(e, q.m.scratch, q.place, key.tokens, key.end)
+		q.m.chunkPlan(e, q.m.scratch, q.place, key.tokens, key.all)
 	})
 	if err != nil {
 		return nil, err
@@ -220,7 +215,7 @@ func (q *Sequence) Parallel(ctx context.Context, ids []int) error {
 	}
 	defer q.m.mu.Unlock()
 	if len(ids) <= q.m.chunk {
-		return q.run(ctx, ids, lastLogits)
+		return q.run(ctx, ids, false)
 	}
 	if most := mostTokens(q.m.Config, q.m.dev.Limits()); len(ids) > most {
 		return fmt.Errorf("%w: %d tokens, %s takes %d at a time; use chunked prefill", ErrTooLong, len(ids), q.m.dev.Info().Name, most)
@@ -231,7 +226,7 @@ func (q *Sequence) Parallel(ctx context.Context, ids []int) error {
 	}
 	defer sc.free()
 	p, err := q.m.kernels.Record(ctx, "parallel prefill", func(e *kernel.Encoder) {
-		q.m.chunkPlan(e, sc, q.place, len(ids), lastLogits)
+		q.m.chunkPlan(e, sc, q.place, len(ids), false)
 	})
 	if err != nil {
 		return err
@@ -258,7 +253,7 @@ func (q *Sequence) All(ctx context.Context, ids []int) ([][]float32, error) {
 		}
 		q.all, q.place.all = b, b.Whole()
 	}
-	if err := q.run(ctx, ids, allLogits); err != nil {
+	if err := q.run(ctx, ids, true); err != nil {
 		return nil, err
 	}
 	raw := make([]byte, len(ids)*stride*4)

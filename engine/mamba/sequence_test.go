@@ -64,7 +64,7 @@ func TestReset(t *testing.T) {
 	ctx := context.Background()
 	q := sequence(t, m)
 	ids := randomIDs(4, 12, cfg.Vocab)
-	if err := q.Chunk(ctx, ids, true); err != nil {
+	if err := q.Chunk(ctx, ids); err != nil {
 		t.Fatal(err)
 	}
 	first := carried(t, q)
@@ -77,7 +77,7 @@ func TestReset(t *testing.T) {
 			t.Errorf("%s are left after a reset", name)
 		}
 	}
-	if err := q.Chunk(ctx, ids, true); err != nil {
+	if err := q.Chunk(ctx, ids); err != nil {
 		t.Fatal(err)
 	}
 	equalCarried(t, "read again after a reset", carried(t, q), first)
@@ -100,7 +100,7 @@ func TestClosed(t *testing.T) {
 	q.Close()
 	for name, call := range map[string]func() error{
 		"Step":     func() error { return q.Step(ctx, 1) },
-		"Chunk":    func() error { return q.Chunk(ctx, []int{1, 2}, true) },
+		"Chunk":    func() error { return q.Chunk(ctx, []int{1, 2}) },
 		"Parallel": func() error { return q.Parallel(ctx, randomIDs(1, 40, cfg.Vocab)) },
 		"All":      func() error { _, err := q.All(ctx, []int{1, 2}); return err },
 		"Largest":  func() error { _, err := q.Largest(); return err },
