@@ -207,7 +207,8 @@ func (b *bench) host(ctx context.Context, mf modelFlags) error {
 	}
 	defer s.Close()
 	for i, r := range b.out.Results {
-		n, f := min(r.Tokens, 32), func() error { return nil }
+		n := min(r.Tokens, 32)
+		var f func() error
 		if r.Kind == "decode" {
 			if err := s.Feed(ctx, make([]int, 16), nil); err != nil {
 				return err

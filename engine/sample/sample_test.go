@@ -201,7 +201,7 @@ func exact(logits []float32, p Params, recent []int32) []float64 {
 	return out
 }
 
-// TestDistribution compares 200,000 draws with the exact probabilities: nothing
+// TestDistribution compares 60,000 draws with the exact probabilities: nothing
 // outside the kept set, and Pearson's chi-square within the mean and 5 standard
 // deviations of its distribution.
 func TestDistribution(t *testing.T) {
@@ -234,7 +234,7 @@ func TestDistribution(t *testing.T) {
 				s.Accept(int(id))
 			}
 			want := exact(logits, p, recent)
-			const n = 200_000
+			const n = 60_000
 			seen := make([]int, len(logits))
 			for range n {
 				seen[pick(t, s, logits)]++
