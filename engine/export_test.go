@@ -1,6 +1,10 @@
 package engine
 
-import "kestrel/engine/mamba"
+import (
+	"strings"
+
+	"kestrel/engine/mamba"
+)
 
 // For the tests in package engine_test.
 var (
@@ -10,3 +14,20 @@ var (
 
 // Carried is the content of a state.
 func Carried(t *State) *mamba.Carried { return t.carried }
+
+// Stop passes pieces of text to what looks for stop strings: what was passed on, piece by piece, and whether one came up.
+func Stop(stops, pieces []string) (passed []string, found bool) {
+	out := &stopper{stops: stops, emit: func(text string) error { passed = append(passed, text); return nil }}
+	for _, p := range pieces {
+		if found, _ = out.write(p); found {
+			break
+		}
+	}
+	if !found {
+		found, _ = out.flush("")
+	}
+	if out.text.String() != strings.Join(passed, "") {
+		panic("the text is not what was passed on")
+	}
+	return passed, found
+}

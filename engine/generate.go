@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ import (
 type GenerateOptions struct {
 	Max         int      // tokens at most; 0: until the model stops
 	StopIDs     []int    // besides the model's own
-	StopStrings []string // the text ends before the first of these
+	StopStrings []string // the text ends before the first of these to be complete
 	IgnoreEOS   bool     // the model's own stop ids do not stop
 }
 
@@ -39,7 +40,8 @@ type Result struct {
 // error of emit ends the generation and is given back. When ctx ends, Generate returns the text so far with
 // ReasonCancelled and ctx's error.
 //
-// The stop id and the tokens of a stop string are part of what the session has then read.
+// The stop id and the tokens of a stop string are part of what the session has then read. A character that the last tokens
+// leave unfinished is not in the text, except as U+FFFD where the model itself ends there.
 func (s *Session) Generate(ctx context.Context, sampler *sample.Sampler, o GenerateOptions, emit func(string) error) (Result, error) {
 	var r Result
 	start := time.Now()
@@ -49,7 +51,7 @@ func (s *Session) Generate(ctx context.Context, sampler *sample.Sampler, o Gener
 	}
 	decoder := s.m.tokenizer.NewDecoder(true)
 	out := &stopper{stops: o.StopStrings, emit: emit}
-	var err error
+	var err, emitErr error
 	for r.Reason == "" {
 		if o.Max > 0 && r.Tokens >= o.Max {
 			r.Reason = ReasonLength
@@ -67,21 +69,27 @@ func (s *Session) Generate(ctx context.Context, sampler *sample.Sampler, o Gener
 			r.Reason = ReasonStop
 			break
 		}
-		found, emitErr := out.write(decoder.Next(id))
-		if emitErr != nil {
-			err = fmt.Errorf("emit: %w", emitErr)
+		var found bool
+		if found, emitErr = out.write(decoder.Next(id)); emitErr != nil {
 			break
 		}
 		if found {
 			r.Reason = ReasonStopString
 		}
 	}
-	if r.Reason != ReasonStopString {
-		if found, flushErr := out.flush(decoder.Flush()); flushErr != nil && err == nil {
-			err = fmt.Errorf("emit: %w", flushErr)
-		} else if found {
+	if r.Reason != ReasonStopString && emitErr == nil {
+		rest := ""
+		if r.Reason == ReasonStop {
+			rest = decoder.Flush()
+		}
+		var found bool
+		if found, emitErr = out.flush(rest); found {
 			r.Reason = ReasonStopString
 		}
+	}
+	if emitErr != nil {
+		r.Reason = ""
+		err = errors.Join(err, fmt.Errorf("emit: %w", emitErr))
 	}
 	r.Text, r.Duration = out.text.String(), time.Since(start)
 	if err != nil && ctx.Err() != nil {
@@ -101,14 +109,15 @@ type stopper struct {
 // write takes text and reports whether a stop string came up; what stands before it has then been passed on.
 func (w *stopper) write(text string) (bool, error) {
 	w.held += text
-	first := -1
+	// The first to end counts, of those the longest: so it does not matter in what pieces the text comes.
+	from, end := 0, -1
 	for _, s := range w.stops {
-		if i := strings.Index(w.held, s); s != "" && i >= 0 && (first < 0 || i < first) {
-			first = i
+		if i := strings.Index(w.held, s); s != "" && i >= 0 && (end < 0 || i+len(s) < end || i+len(s) == end && i < from) {
+			from, end = i, i+len(s)
 		}
 	}
-	if first >= 0 {
-		err := w.pass(w.held[:first])
+	if end >= 0 {
+		err := w.pass(w.held[:from])
 		w.held = ""
 		return true, err
 	}
