@@ -26,7 +26,7 @@ void main() {
     if (u >= p.units || row >= p.rows) return;
     const uint unit = row * p.units + u;
     vec4 w[PER4];
-    unpack_unit(weights[unit], w);
+    unpack_unit(words(weights[unit]), w);
     const float scale = unit_scale(unit);
     [[unroll]] for (uint i = 0u; i < PER4; i++) h[t * p.h_stride + u * PER4 + i] = w[i] * scale;
 }

@@ -47,7 +47,7 @@ void main() {
             const uint part = i % STEP_UNITS;
             const uint unit = min(first_row + r, p.rows - 1u) * p.units + u + part;
             vec4 w[PER4];
-            unpack_unit(weights[unit], w);
+            unpack_unit(words(weights[unit]), w);
             const float scale = unit_scale(unit);
             [[unroll]] for (uint k = 0u; k < PER; k++) w_tile[(part * PER + k) * PITCH + r] = w[k / 4u][k % 4u] * scale;
         }

@@ -50,7 +50,7 @@ void main() {
             [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                 const uint unit = min(first + r * LOCAL, p.rows - 1u) * p.units + u + h;
                 vec4 v[PER4];
-                unpack_unit(weights[unit], v);
+                unpack_unit(words(weights[unit]), v);
                 const float scale = unit_scale(unit);
                 [[unroll]] for (uint i = 0u; i < PER4; i++) w[r * PER4 + i] = v[i] * scale;
             }

@@ -18,8 +18,8 @@ layout(constant_id = 4) const uint NORM = 0u;
 #include "weights.glsl"
 #include "math.glsl"
 
-layout(set = 0, binding = 2, std430) readonly restrict buffer X { vec4 x[]; };
-layout(set = 0, binding = 3, std430) readonly restrict buffer Gain { vec4 gain[]; };
+layout(set = 0, binding = 2, std430) readonly restrict buffer X { LOAD4 x[]; };
+layout(set = 0, binding = 3, std430) readonly restrict buffer Gain { LOAD4 gain[]; };
 layout(set = 0, binding = 4, std430) readonly restrict buffer Bias { float bias[]; };
 layout(set = 0, binding = 5, std430) restrict buffer Y { float y[]; };
 
@@ -41,10 +41,10 @@ uint tokens_at;
 
 vec4 activation(const uint t, const uint i) {
     const uint token = min(tokens_at + t, p.tokens - 1u);
-    vec4 v = x[(p.token0 + token) * p.x_stride + i];
+    vec4 v = floats(x[(p.token0 + token) * p.x_stride + i]);
     if (NORM != 0u) {
         squares[t] += dot(v, v);
-        v *= gain[i];
+        v *= floats(gain[i]);
     }
     return v;
 }

@@ -18,8 +18,8 @@ const uint TOKS = 1u;
 #include "weights.glsl"
 #include "math.glsl"
 
-layout(set = 0, binding = 2, std430) readonly restrict buffer H { vec4 h[]; };
-layout(set = 0, binding = 3, std430) readonly restrict buffer Gain { vec4 gain[]; };
+layout(set = 0, binding = 2, std430) readonly restrict buffer H { LOAD4 h[]; };
+layout(set = 0, binding = 3, std430) readonly restrict buffer Gain { LOAD4 gain[]; };
 layout(set = 0, binding = 4, std430) readonly restrict buffer ConvW { float conv_w[]; }; // [inner][CONV]
 layout(set = 0, binding = 5, std430) readonly restrict buffer ConvB { float conv_b[]; };
 layout(set = 0, binding = 6, std430) restrict buffer Columns { float columns[]; };       // [inner][CONV-1], oldest first
@@ -38,9 +38,9 @@ layout(push_constant) uniform Push {
 float squares;
 
 vec4 activation(const uint t, const uint i) {
-    const vec4 v = h[i];
+    const vec4 v = floats(h[i]);
     squares += dot(v, v);
-    return v * gain[i];
+    return v * floats(gain[i]);
 }
 
 #define TEAM_VALUES (ROWS + 1u)

@@ -21,7 +21,7 @@ const uint TOKS = 1u;
 #include "weights.glsl"
 #include "math.glsl"
 
-layout(set = 0, binding = 2, std430) readonly restrict buffer DBC { vec4 dbc4[]; };     // dt | B | C
+layout(set = 0, binding = 2, std430) readonly restrict buffer DBC { LOAD4 dbc4[]; };    // dt | B | C
 layout(set = 0, binding = 3, std430) readonly restrict buffer DtB { float dt_b[]; };
 layout(set = 0, binding = 4, std430) readonly restrict buffer A2 { float a2[]; };       // [inner][STATE]
 layout(set = 0, binding = 5, std430) readonly restrict buffer D { float d_skip[]; };
@@ -38,8 +38,8 @@ layout(push_constant) uniform Push {
     float eps;
 } p;
 
-float dbc(const uint i) { return dbc4[i >> 2][i & 3u]; }
-vec4 activation(const uint t, const uint i) { return dbc4[i]; }
+float dbc(const uint i) { return floats(dbc4[i >> 2])[i & 3u]; }
+vec4 activation(const uint t, const uint i) { return floats(dbc4[i]); }
 
 #define TEAM_VALUES (ROWS > 3u ? ROWS : 3u)
 #include "team.glsl"

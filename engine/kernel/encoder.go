@@ -181,6 +181,14 @@ func (e *Encoder) multi(local int) uint32 {
 	return 0
 }
 
+// wide picks the variants with 64-bit loads.
+func (e *Encoder) wide() string {
+	if e.set.tune.Wide {
+		return "wide_"
+	}
+	return ""
+}
+
 func (e *Encoder) align(v vulkan.View, what string) vulkan.View {
 	if a := e.set.dev.Limits().StorageAlign; a > 0 && v.Offset%a != 0 {
 		e.fail(fmt.Errorf("%s: offset %d is not a multiple of the device's %d", what, v.Offset, a))

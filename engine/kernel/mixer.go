@@ -39,7 +39,7 @@ func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h,
 		if i > 0 {
 			outX, outGate = vulkan.InOut(x), vulkan.InOut(gate)
 		}
-		e.run("in_proj_step_"+name,
+		e.run("in_proj_step_"+e.wide()+name,
 			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(conv.Width)},
 			ceil(s.Rows, rows), 1,
 			[]any{units(inProj.DType, inProj.Cols), s.Rows, s.Row0, inner, float32(inProj.Cols), norm.Eps},
@@ -68,7 +68,7 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 		if i > 0 {
 			out = vulkan.InOut(y)
 		}
-		e.run("scan_step_"+name,
+		e.run("scan_step_"+e.wide()+name,
 			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows),
 				uint32(channels), uint32(s.State), flag(s.Norm)},
 			ceil(slab.Rows, channels), 1,

@@ -81,7 +81,7 @@ func (e *Encoder) Project(a Project) {
 		if a.Norm != nil {
 			gain, norm, eps = a.Norm.Gain, 1, a.Norm.Eps
 		}
-		e.run("gemv_"+name,
+		e.run("gemv_"+e.wide()+name,
 			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(toks), norm},
 			ceil(s.Rows, rows), ceil(a.Tokens, toks),
 			[]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps},

@@ -11,6 +11,8 @@ type Tuning struct {
 	TileFrom             int // tokens from which the shared-memory GEMM serves; 0: never
 	LaneRows, LaneTokens int // rows and tokens of a lane in the lane-a-row GEMM, which needs subgroups of Local lanes; 0: not used
 
+	Wide bool // shaders for drivers that run on the CPU: 64-bit loads, weights asked for ahead; needs 64-bit integers
+
 	Norm         int // lanes of the norms
 	Conv         int // lanes of the convolutions
 	ConvSpan     int // tokens a lane of the chunked convolution takes
@@ -32,7 +34,8 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 			Local: width, Rows: 8, ThinRows: 4, ThinTokens: 4,
 			Norm: width, Conv: width, ConvSpan: 64, ScanChannels: 16, Scan: width, ScanLanes: 1, Top: width,
 		}
-		if lim := info.Limits; lim.MinSubgroup == lim.MaxSubgroup && width <= laneStep && laneStep%width == 0 {
+		t.Wide = info.Features.Int64
+		if lim := info.Limits; t.Wide && lim.MinSubgroup == lim.MaxSubgroup && width <= laneStep && laneStep%width == 0 {
 			t.LaneRows, t.LaneTokens = 2, 8
 		}
 		return t

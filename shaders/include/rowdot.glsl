@@ -6,9 +6,23 @@
 #ifndef ROWDOT_GLSL
 #define ROWDOT_GLSL
 
+// touch asks for every cache line of the rows before they are needed. Drivers that run on the CPU load lane by lane, and
+// wait for memory at each; here all lanes miss together. GPUs have other threads to run meanwhile.
+void touch(const uint first, const uint rows, const uint units) {
+#ifdef WIDE
+    const uint LINE = 4u; // units in 64 bytes
+    const uint from = min(first, rows - 1u) * units;
+    const uint to = min(first + ROWS, rows) * units;
+    uint seen = 0u;
+    for (uint i = from + gl_LocalInvocationIndex * LINE; i < to; i += LOCAL * LINE) seen |= words(weights[i]).x;
+    if (rows == 0u) sums[0] = uintBitsToFloat(seen); // never so: only to keep the loads
+#endif
+}
+
 // sums[r * TOKS + t] = row first + r with token t, over this lane's columns only.
 void rowdot(const uint first, const uint rows, const uint units) {
     [[unroll]] for (uint i = 0u; i < ROWS * TOKS; i++) sums[i] = 0.0;
+    touch(first, rows, units);
     for (uint u = gl_LocalInvocationIndex; u < units; u += LOCAL) {
         vec4 x[TOKS * PER4];
         [[unroll]] for (uint t = 0u; t < TOKS; t++)
@@ -17,11 +31,12 @@ void rowdot(const uint first, const uint rows, const uint units) {
             // Rows past the end repeat the last one: no branch around the loads; their sums are never stored.
             const uint unit = min(first + r, rows - 1u) * units + u;
             vec4 w[PER4];
-            unpack_unit(weights[unit], w);
+            unpack_unit(words(weights[unit]), w);
             const float scale = unit_scale(unit);
             [[unroll]] for (uint t = 0u; t < TOKS; t++) {
-                float s = dot(w[0], x[t * PER4]);
-                [[unroll]] for (uint i = 1u; i < PER4; i++) s += dot(w[i], x[t * PER4 + i]);
+                float s = 0.0;
+                [[unroll]] for (uint i = 0u; i < PER4; i++)
+                    [[unroll]] for (uint k = 0u; k < 4u; k++) s = fma(w[i][k], x[t * PER4 + i][k], s);
                 sums[r * TOKS + t] = fma(s, scale, sums[r * TOKS + t]);
             }
         }

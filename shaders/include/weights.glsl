@@ -17,7 +17,9 @@
 #endif
 #define PER4 (PER / 4)
 
-layout(set = 0, binding = 0, std430) readonly restrict buffer Weights { uvec4 weights[]; };
+#include "load.glsl"
+
+layout(set = 0, binding = 0, std430) readonly restrict buffer Weights { LOAD4 weights[]; };
 layout(set = 0, binding = 1, std430) readonly restrict buffer Scales { uint scales[]; };
 
 // unpack_unit gives the PER weights of one unit, before their scale.
