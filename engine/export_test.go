@@ -8,8 +8,8 @@ import (
 
 // For the tests in package engine_test.
 var (
-	Fits       = fits
-	DeviceFree = deviceFree
+	Fits        = fits
+	CheckMemory = checkMemory
 )
 
 // Carried is the content of a state.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"kestrel/engine/checkpoint"
@@ -12,8 +13,15 @@ import (
 
 // checkMemory refuses a model that cannot fit before minutes are spent on loading it, and names what would fit.
 func checkMemory(ck *checkpoint.Checkpoint, dev *vulkan.Device, o Options) error {
-	return fits(dev.Info().Name, deviceFree(dev.Heaps()), func(as weights.DType) int64 {
-		return mamba.Need(ck, dev.Limits(), o.Chunk, as)
+	plan, err := dev.PlanAllocation(mamba.Requests(ck, dev.Limits(), o.Chunk, 0))
+	if err != nil {
+		return nil // a buffer that cannot be made at all: loading says which, and what to do
+	}
+	return fits(dev.Info().Name, plan.Free, func(as weights.DType) int64 {
+		if plan, err := dev.PlanAllocation(mamba.Requests(ck, dev.Limits(), o.Chunk, as)); err == nil {
+			return plan.Device
+		}
+		return math.MaxInt64
 	})
 }
 
@@ -36,18 +44,6 @@ func fits(device string, free int64, needAs func(weights.DType) int64) error {
 	}
 	return fmt.Errorf("%w: the model needs %s of device memory, %s has %s free; %s",
 		ErrOutOfDeviceMemory, gib(need), device, gib(free), way)
-}
-
-// deviceFree is what the largest device-local heap, in which buffers lie, still takes. Where the driver does not tell
-// what others use, that is more than there is, and loading finds out.
-func deviceFree(heaps []vulkan.Heap) int64 {
-	var largest vulkan.Heap
-	for _, h := range heaps {
-		if h.DeviceLocal && h.Size > largest.Size {
-			largest = h
-		}
-	}
-	return largest.Free()
 }
 
 func gib(n int64) string {

@@ -117,12 +117,6 @@ func mostTokens(c checkpoint.Config, lim vulkan.Limits) int {
 	return int(min(lim.MaxStorageBufferRange/row, lim.MaxAllocation/row, int64(lim.MaxGroups[0]), int64(lim.MaxGroups[1])))
 }
 
-// scratchBytes is what newScratch allocates.
-func scratchBytes(c checkpoint.Config, tokens int) int64 {
-	h, az, x, dbc := strides(c)
-	return int64(tokens) * int64(1+2*h+az+2*x+dbc) * 4
-}
-
 func (m *Model) newScratch(tokens int) (*scratch, error) {
 	h, az, x, dbc := strides(m.Config)
 	s := &scratch{tokens: tokens}

@@ -7,25 +7,43 @@ import (
 	"kestrel/engine/weights"
 )
 
-// Need is the memory in bytes of all buffers that the model and one session take: weights, scratch for chunks, state,
-// logits. The length of the text does not enter. With as other than 0, matrices count as if they were stored so.
+// Requests are all buffers that the model and one session make, in the order in which they are made: scratch for chunks,
+// weights, state, logits. The length of the text does not enter. With as other than 0, matrices count as if they were
+// stored so. Device.PlanAllocation says what they allocate.
 //
 // Staging while loading, the choice among the k largest logits and the logits of all positions come on top where they
-// are used; blocks of the allocator round up a little. See vulkan.MemoryReport for what is allocated then.
-func Need(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int, as weights.DType) int64 {
+// are used.
+func Requests(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int, as weights.DType) []vulkan.Request {
 	if chunk <= 0 {
 		chunk = DefaultChunk
 	}
-	var n int64
+	var list []vulkan.Request
+	add := func(p vulkan.Purpose, size int64) { list = append(list, vulkan.Request{Purpose: p, Size: size}) }
+	list = append(list, vulkan.Request{Purpose: vulkan.Scratch, Size: int64(chunk) * 4, Host: true})
+	h, az, x, dbc := strides(ck.Config)
+	for _, stride := range []int{h, h, az, x, dbc, x} {
+		add(vulkan.Scratch, int64(chunk)*int64(stride)*4)
+	}
+	_, _, state := stateLayout(ck.Config, lim)
+	add(vulkan.Scratch, state)
 	tensors(ck, func(t weights.Tensor) {
 		if as != 0 && !(as == weights.Q8_0 && t.Shape[1]%32 != 0) {
 			t.DType = as
 		}
 		for _, b := range kernel.MatrixBytes(t, lim) {
-			n += b
+			add(vulkan.Weights, b)
 		}
-	}, func(t weights.Tensor) { n += kernel.VectorBytes(t.Elements()) })
-	_, _, state := stateLayout(ck.Config, lim)
-	n += scratchBytes(ck.Config, chunk) + state // and the state kept
-	return n + state + logitsBytes(ck.Config) + resultBytes
+	}, func(t weights.Tensor) { add(vulkan.Weights, kernel.VectorBytes(t.Elements())) })
+	add(vulkan.State, state)
+	add(vulkan.State, logitsBytes(ck.Config))
+	return append(list, vulkan.Request{Purpose: vulkan.State, Size: resultBytes, Host: true})
+}
+
+// Need is the sum of Requests in bytes. Blocks of the allocator round this up a little.
+func Need(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int, as weights.DType) int64 {
+	var n int64
+	for _, r := range Requests(ck, lim, chunk, as) {
+		n += r.Size
+	}
+	return n
 }

@@ -13,8 +13,8 @@ import (
 	"kestrel/engine/weights"
 )
 
-// TestNeed: what Need foretells is what the buffers of a model and one session take, to the byte, in every shape and
-// storage type; and asking for another storage type foretells that of the same model stored so.
+// TestNeed: what Need and Requests foretell is what the buffers of a model and one session take and allocate, to the
+// byte, in every shape and storage type; and asking for another storage type foretells that of the same model stored so.
 func TestNeed(t *testing.T) {
 	for name, cfg := range shapes {
 		for _, d := range []weights.DType{weights.F32, weights.BF16, weights.Q8_0} {
@@ -28,6 +28,10 @@ func TestNeed(t *testing.T) {
 					ck := random.Open(t, checkpointtest.All(d))
 					dev := vulkantest.Open(t)
 					const chunk = 24
+					plan, err := dev.PlanAllocation(mamba.Requests(ck, dev.Limits(), chunk, 0))
+					if err != nil {
+						t.Fatal(err)
+					}
 					m, err := mamba.Load(context.Background(), dev, ck, mamba.Options{Chunk: chunk})
 					if err != nil {
 						t.Fatal(err)
@@ -38,6 +42,9 @@ func TestNeed(t *testing.T) {
 						if b.Purpose != vulkan.Staging {
 							used += b.Bytes
 						}
+					}
+					if total := dev.Memory().Total; total != plan.Allocated {
+						t.Errorf("the plan allocates %d bytes, the model %d", plan.Allocated, total)
 					}
 					if need := mamba.Need(ck, dev.Limits(), chunk, 0); need != used {
 						t.Errorf("Need foretells %d bytes, the buffers take %d", need, used)

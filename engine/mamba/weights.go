@@ -87,14 +87,15 @@ func loadParameters(ctx context.Context, dev *vulkan.Device, ck *checkpoint.Chec
 	return p, nil
 }
 
-// tensors calls each for every tensor of the checkpoint once.
+// tensors calls matrix or vector for every tensor of the checkpoint once, in the order of loading.
 func tensors(ck *checkpoint.Checkpoint, matrix, vector func(weights.Tensor)) {
 	matrix(ck.Embed)
 	for _, l := range ck.Layers {
+		vector(l.Norm)
 		for _, t := range []weights.Tensor{l.InProj, l.XProj, l.DtProj, l.OutProj} {
 			matrix(t)
 		}
-		for _, t := range []weights.Tensor{l.Norm, l.ConvW, l.ConvB, l.A, l.D, l.DtBias} {
+		for _, t := range []weights.Tensor{l.ConvW, l.ConvB, l.A, l.D, l.DtBias} {
 			vector(t)
 		}
 	}
