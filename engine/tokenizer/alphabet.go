@@ -53,12 +53,3 @@ func fromAlphabet(s string) (raw string, ok bool) {
 	}
 	return string(buf), true
 }
-
-// toAlphabet spells the bytes of raw.
-func toAlphabet(raw string) string {
-	buf := make([]rune, len(raw))
-	for i := range len(raw) {
-		buf[i] = byteToRune[raw[i]]
-	}
-	return string(buf)
-}

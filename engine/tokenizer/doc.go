@@ -20,15 +20,22 @@
 // "U+FFFD Substitution of Maximal Subparts"), which is what Python's
 // bytes.decode("utf-8", errors="replace") does before the reference sees text.
 //
-// A vocabulary may lack some bytes: Falcon's has no token for twelve control
-// characters. As in the reference such a byte gives no token at all and is lost
+// A vocabulary may lack some bytes: Falcon's has no token for fourteen control
+// characters and the byte F2. As in the reference such a byte gives no token at all and is lost
 // (MissingBytes lists them). Otherwise, without a normalizer, a prefix space or
 // a pre-tokenizer that removes what it matches, Decode(Encode(x)) == x for every
 // valid UTF-8 string x.
 //
+// # Where it differs from the reference
+//
+// An added token that merging cannot give decodes to its own text. The reference
+// reads its letters in the byte alphabet if it can, so that an added "é" comes out
+// as U+FFFD.
+//
 // # Cost and concurrency
 //
-// Encoding n bytes takes O(n log n) whatever the length of a word, and O(n) extra
-// memory. A Tokenizer is immutable apart from a bounded cache of words and safe
+// Encoding n bytes takes O(n log n) time whatever the length of a word, and O(n)
+// memory; looking for added tokens takes at most n times the length of the longest
+// one. A Tokenizer is immutable apart from a bounded cache of words and safe
 // for concurrent use; a Decoder belongs to one goroutine.
 package tokenizer

@@ -61,7 +61,7 @@ func TestTokenAndID(t *testing.T) {
 			t.Fatalf("ID(%q) = %d, %v, want %d", text, back, ok, id)
 		}
 	}
-	for _, id := range []int{-1, tok.VocabSize(), 1 << 40} {
+	for _, id := range []int{-1, tok.VocabSize(), 1 << 30} {
 		if text, _, ok := tok.Token(id); ok {
 			t.Errorf("Token(%d) = %q", id, text)
 		}
@@ -179,28 +179,34 @@ func TestShortAndLongAgree(t *testing.T) {
 	}
 }
 
-// TestLongWords: the time for a word of n bytes grows no faster than n log n. The
-// bound is wide, so that only a quadratic algorithm (64 times) breaks it.
+// TestLongWords: a word of 1 MiB takes a fraction of a second. The bound is so wide
+// that only a quadratic algorithm, which takes many minutes, breaks it.
 func TestLongWords(t *testing.T) {
-	tok := load(t, "falcon-7b")
-	for name, unit := range map[string]string{
-		"one letter": "a", "letters": "abcdefghij", "han": "我能吞下玻璃", "spaces": " ", "digits": "1234567",
-		"punctuation": "-", "marks": "e\u0301\u0300",
-	} {
-		seconds := func(n int) time.Duration {
-			text := strings.Repeat(unit, n/len(unit))
-			best := time.Hour
-			for range 2 {
-				start := time.Now()
-				tok.Encode(text, true)
-				best = min(best, time.Since(start))
-			}
-			return best
+	const size, bound = 1 << 20, 20 * time.Second
+	for _, name := range files {
+		if raceDetector && name != "demo" {
+			continue
 		}
-		small, large := seconds(1<<17), seconds(1<<20)
-		t.Logf("%s: 128 KiB in %v, 1 MiB in %v", name, small, large)
-		if large > 32*small+100*time.Millisecond {
-			t.Errorf("%s: 128 KiB take %v, 1 MiB %v", name, small, large)
+		tok := load(t, name)
+		for kind, unit := range map[string]string{
+			"one letter": "a", "letters": "abcdefghij", "han": "我能吞下玻璃", "spaces": " ", "line ends": "\r\n", "digits": "1234567",
+			"punctuation": "-", "marks": "\u0301\u0323", "jamo": "\u1112\u1161\u11ab", "added tokens": "<|endoftext|>", "almost added tokens": "<|endoftext|",
+		} {
+			text := strings.Repeat(unit, size/len(unit))
+			var ids []int
+			took := bound + 1
+			for try := 0; try < 3 && took > bound; try++ { // the machine may be busy
+				start := time.Now()
+				ids = tok.Encode(text, true)
+				took = time.Since(start)
+			}
+			t.Logf("%s, %s: %v", name, kind, took)
+			if took > bound {
+				t.Errorf("%s, %s: 1 MiB takes %v", name, kind, took)
+			}
+			if got := tok.Decode(ids); !tok.normalize && got != text {
+				t.Errorf("%s, %s: decodes otherwise", name, kind)
+			}
 		}
 	}
 }
