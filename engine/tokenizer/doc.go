@@ -22,9 +22,9 @@
 //
 // A vocabulary may lack some bytes: Falcon's has no token for fourteen control
 // characters and the byte F2. As in the reference such a byte gives no token at all and is lost
-// (MissingBytes lists them). Otherwise, without a normalizer, a prefix space or
-// a pre-tokenizer that removes what it matches, Decode(Encode(x)) == x for every
-// valid UTF-8 string x.
+// (MissingBytes lists them). Otherwise Decode(Encode(x)) == x for every valid UTF-8
+// string x, unless the tokenizer has a normalizer, a prefix space, added tokens
+// that strip white space or a pre-tokenizer that removes what it matches.
 //
 // # Where it differs from the reference
 //
