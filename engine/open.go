@@ -87,6 +87,11 @@ func open(ctx context.Context, ck *checkpoint.Checkpoint, o Options) (m *Model, 
 	if m.tokenizer, err = openTokenizer(ck); err != nil {
 		return nil, err
 	}
+	for _, w := range m.tokenizer.Warnings() {
+		if o.Warn != nil {
+			o.Warn(fmt.Sprintf("tokenizer of %s: %s", ck.Path(), w))
+		}
+	}
 	if m.template, err = openTemplate(ck, o.Warn); err != nil {
 		return nil, err
 	}
