@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -112,8 +113,11 @@ func (a *app) interruptible(ctx context.Context, f func(context.Context) error) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan struct{})
+	var watcher sync.WaitGroup
+	// gone before the return: a later interrupt is for whoever waits then
+	defer watcher.Wait()
 	defer close(done)
-	go func() {
+	watcher.Go(func() {
 		var first time.Time
 		for {
 			select {
@@ -129,7 +133,7 @@ func (a *app) interruptible(ctx context.Context, f func(context.Context) error) 
 				}
 			}
 		}
-	}()
+	})
 	err := f(ctx)
 	if stop := (interrupted{}); errors.As(context.Cause(ctx), &stop) && err != nil {
 		return stop

@@ -30,20 +30,33 @@ type progress struct {
 }
 
 func (a *app) progress(what, unit string) *progress {
-	return &progress{out: a.Err, terminal: a.ErrTerminal, what: what, unit: unit, start: time.Now(), now: time.Now}
+	return newProgress(a.Err, a.ErrTerminal, what, unit, time.Now)
+}
+
+func newProgress(out io.Writer, terminal bool, what, unit string, now func() time.Time) *progress {
+	p := &progress{out: out, terminal: terminal, what: what, unit: unit, start: now(), now: now}
+	if terminal {
+		// made at once, though hidden, since it takes the rate from its making
+		p.bar = p.newBar()
+	}
+	return p
 }
 
 // set says that done of total are done.
 func (p *progress) set(done, total int64) {
 	now := p.now()
-	if total <= 0 || now.Sub(p.start) < progressAfter {
+	if total <= 0 {
 		return
 	}
-	if p.terminal {
-		if p.bar == nil {
-			p.bar = p.newBar(total)
+	if p.bar != nil {
+		p.said = p.said || now.Sub(p.start) >= progressAfter
+		if p.bar.GetMax64() != total {
+			p.bar.ChangeMax64(total)
 		}
 		_ = p.bar.Set64(min(done, total)) // a bar that cannot be drawn is no failure
+		return
+	}
+	if now.Sub(p.start) < progressAfter {
 		return
 	}
 	last := done >= total
@@ -62,9 +75,17 @@ func (p *progress) set(done, total int64) {
 	fmt.Fprintf(p.out, "%s: %s of %s (%d%%), %s/s%s\n", p.what, p.amount(float64(done)), p.amount(float64(total)), 100*done/total, p.amount(rate), left)
 }
 
-func (p *progress) newBar(total int64) *progressbar.ProgressBar {
+// Write passes on what the bar draws once the work has taken long enough.
+func (p *progress) Write(b []byte) (int, error) {
+	if !p.said {
+		return len(b), nil
+	}
+	return p.out.Write(b)
+}
+
+func (p *progress) newBar() *progressbar.ProgressBar {
 	options := []progressbar.Option{
-		progressbar.OptionSetWriter(p.out),
+		progressbar.OptionSetWriter(p),
 		progressbar.OptionSetDescription(p.what),
 		progressbar.OptionSetWidth(30),
 		progressbar.OptionSetPredictTime(true),
@@ -77,7 +98,7 @@ func (p *progress) newBar(total int64) *progressbar.ProgressBar {
 	} else {
 		options = append(options, progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString(p.unit))
 	}
-	return progressbar.NewOptions64(total, options...)
+	return progressbar.NewOptions64(1, options...) // set tells the real total
 }
 
 // done removes the bar.

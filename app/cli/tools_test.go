@@ -326,7 +326,7 @@ func TestProgress(t *testing.T) {
 	start := func(terminal bool) (*progress, *strings.Builder) {
 		var out strings.Builder
 		at = time.Unix(1000, 0)
-		return &progress{out: &out, terminal: terminal, what: "reading", unit: "tok", start: at, now: func() time.Time { return at }}, &out
+		return newProgress(&out, terminal, "reading", "tok", func() time.Time { return at }), &out
 	}
 	p, out := start(false)
 	for done := int64(0); done <= 1000; done += 10 {
@@ -349,7 +349,15 @@ func TestProgress(t *testing.T) {
 		t.Errorf("short work printed %q", out)
 	}
 	p, out = start(true)
+	p.set(50, 1000)
+	p.done()
+	if out.String() != "" {
+		t.Errorf("short work drew %q", out)
+	}
+	p, out = start(true)
 	at = at.Add(2 * time.Second)
+	p.set(50, 1000)
+	time.Sleep(150 * time.Millisecond) // the bar goes by the real clock, and is drawn ten times a second
 	p.set(100, 1000)
 	if got := out.String(); !strings.Contains(got, "reading") || !strings.Contains(got, "10%") || !strings.Contains(got, "100/1000") {
 		t.Errorf("the bar is %q", got)
