@@ -141,6 +141,28 @@ func (a *app) interruptible(ctx context.Context, f func(context.Context) error) 
 	return err
 }
 
+// readAll reads standard input to its end, or until ctx ends.
+func (a *app) readAll(ctx context.Context) ([]byte, error) {
+	type read struct {
+		data []byte
+		err  error
+	}
+	done := make(chan read, 1)
+	go func() {
+		data, err := io.ReadAll(a.In)
+		done <- read{data, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return nil, fmt.Errorf("read standard input: %w", r.err)
+		}
+		return r.data, nil
+	case <-ctx.Done(): // the read goes on, and ends with the program
+		return nil, ctx.Err()
+	}
+}
+
 // command runs f as the body of a command.
 func (a *app) command(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(_ *cobra.Command, args []string) error {

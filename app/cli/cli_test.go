@@ -244,6 +244,24 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// TestInterruptInput holds that Ctrl-C ends a wait for standard input.
+func TestInterruptInput(t *testing.T) {
+	for _, args := range []string{"generate -", "tokenize", "detokenize", "summarize -", "perplexity -"} {
+		input, feed, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		signals := make(chan os.Signal, 1)
+		signals <- syscall.SIGINT
+		got := call(t, IO{Engine: fake("x"), In: input, Signals: signals}, "", strings.Fields(args)...)
+		if got != (result{130, "", ""}) {
+			t.Errorf("%s: %+v", args, got)
+		}
+		feed.Close()
+		input.Close()
+	}
+}
+
 // TestBrokenPipe holds that output that cannot be written is a failure.
 func TestBrokenPipe(t *testing.T) {
 	var errs strings.Builder

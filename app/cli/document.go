@@ -2,9 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -14,30 +14,31 @@ import (
 
 // formats are files that look like text to nobody, by how they begin.
 var formats = []struct{ magic, name, way string }{
-	{"%PDF", "a PDF file", "pdftotext FILE - | kestrel summarize -"},
-	{"PK\x03\x04", "a zip file, such as .docx, .epub or .odt", "save it as plain text first, for example with pandoc -t plain FILE | kestrel summarize -"},
+	{"%PDF", "a PDF file", "turn it into text: pdftotext FILE text.txt"},
+	{"PK\x03\x04", "a zip file, such as .docx, .epub or .odt", "turn it into text: pandoc -t plain -o text.txt FILE"},
 	{"\xd0\xcf\x11\xe0", "an old Office file", "save it as plain text first"},
 	{"{\\rtf", "an RTF file", "save it as plain text first"},
-	{"\x1f\x8b", "compressed by gzip", "zcat FILE | kestrel summarize -"},
+	{"\x1f\x8b", "compressed by gzip", "unpack it: zcat FILE > text.txt"},
 	{"GGUF", "a model", "give it to --model"},
 }
 
 // readDocument reads a text or Markdown file, or standard input for "-".
-func (a *app) readDocument(path string) (string, error) {
+func (a *app) readDocument(ctx context.Context, path string) (string, error) {
 	name := path
 	var data []byte
 	var err error
 	if path == "-" {
 		name = "standard input"
-		data, err = io.ReadAll(a.In)
+		if data, err = a.readAll(ctx); err != nil {
+			return "", err
+		}
 	} else {
 		if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
 			return "", fmt.Errorf("%s is a folder; give one text or Markdown file", path)
 		}
-		data, err = os.ReadFile(path)
-	}
-	if err != nil {
-		return "", fmt.Errorf("read %s: %w", name, unwrapPath(err))
+		if data, err = os.ReadFile(path); err != nil {
+			return "", fmt.Errorf("read %s: %w", name, unwrapPath(err))
+		}
 	}
 	text, err := decodeText(data)
 	if err != nil {
@@ -90,7 +91,7 @@ func decodeText(data []byte) (string, error) {
 				break
 			}
 		}
-		return "", fmt.Errorf("this is not UTF-8 (byte 0x%02x at %d); if it is text in another encoding, convert it: iconv -f ENCODING -t UTF-8 FILE | kestrel summarize -",
+		return "", fmt.Errorf("this is not UTF-8 (byte 0x%02x at %d); if it is text in another encoding, convert it: iconv -f ENCODING -t UTF-8 FILE > text.txt",
 			text[at], at)
 	}
 	if strings.TrimSpace(text) == "" {

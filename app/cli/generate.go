@@ -68,9 +68,9 @@ same prompt gives the same text. Ctrl-C keeps what was written and exits with 13
 			}
 			prompt := ""
 			if len(args) == 0 || args[0] == "-" {
-				data, err := io.ReadAll(a.In)
+				data, err := a.readAll(ctx)
 				if err != nil {
-					return fmt.Errorf("read the prompt: %w", err)
+					return err
 				}
 				prompt = string(data)
 			} else {

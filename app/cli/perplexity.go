@@ -28,8 +28,9 @@ nats; "tokens" is how many were predicted; "ppl" is exp(nll / tokens).
 
 The state is carried over the whole text. With --context N the model starts anew
 every N tokens. The first token after a start is not predicted, so a text of T
-tokens counts T-1, or one less for each window. The text is taken byte for byte;
-special tokens that it spells are ordinary text. "-" reads standard input.`,
+tokens counts T-1, or one less for each window. The text is UTF-8, or UTF-16 with
+a byte order mark; special tokens that it spells are ordinary text, and nothing is
+put before it. "-" reads standard input.`,
 		Example: `  kestrel perplexity book.txt
   kestrel perplexity wiki.txt --context 1024 --json --model ~/models/falcon-mamba-7b`,
 		Args: exactly(1, `one FILE, or "-" for standard input`),
@@ -37,7 +38,7 @@ special tokens that it spells are ordinary text. "-" reads standard input.`,
 			if window < 0 || window == 1 {
 				return usagef("--context %d: want 2 or more, or 0 for the whole text", window)
 			}
-			text, err := a.readDocument(args[0])
+			text, err := a.readDocument(ctx, args[0])
 			if err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ detail far back fades; a note says so where it applies.`,
 			if err != nil {
 				return err
 			}
-			text, err := a.readDocument(args[0])
+			text, err := a.readDocument(ctx, args[0])
 			if err != nil {
 				return err
 			}

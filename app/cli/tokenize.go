@@ -149,7 +149,7 @@ the text. Special tokens that it spells count as such unless --plain is given.`,
   kestrel tokenize --tokenizer tokenizer.json < README.md
   kestrel tokenize --ids < text | kestrel detokenize | cmp - text`,
 		Args: none,
-		RunE: a.command(func(context.Context, []string) error {
+		RunE: a.command(func(ctx context.Context, _ []string) error {
 			if idsOnly && asJSON {
 				return usagef("--ids and --json exclude each other")
 			}
@@ -157,9 +157,9 @@ the text. Special tokens that it spells count as such unless --plain is given.`,
 			if err != nil {
 				return err
 			}
-			data, err := io.ReadAll(a.In)
+			data, err := a.readAll(ctx)
 			if err != nil {
-				return fmt.Errorf("read standard input: %w", err)
+				return err
 			}
 			ids := t.Encode(string(data), !plain)
 			switch {
@@ -210,14 +210,14 @@ they stand for, special tokens included. Nothing is added, no line feed either.`
 		Example: `  echo "9856, 1722" | kestrel detokenize --tokenizer tokenizer.json
   kestrel tokenize --ids < text | kestrel detokenize | cmp - text`,
 		Args: none,
-		RunE: a.command(func(context.Context, []string) error {
+		RunE: a.command(func(ctx context.Context, _ []string) error {
 			t, err := tf.open(a)
 			if err != nil {
 				return err
 			}
-			data, err := io.ReadAll(a.In)
+			data, err := a.readAll(ctx)
 			if err != nil {
-				return fmt.Errorf("read standard input: %w", err)
+				return err
 			}
 			ids, err := parseIDs(string(data))
 			if err != nil {
