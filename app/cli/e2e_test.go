@@ -122,7 +122,7 @@ func TestDeviceLogits(t *testing.T) {
 	}
 	all, last := rows("--all").Logits, rows().Logits
 	n := strings.Count(ids.out, "\n")
-	if len(all) != n || len(last) != 1 || len(last[0]) != 4096 {
+	if len(all) != n || len(last) != 1 || len(last[0]) < demoTokenizer(t).VocabSize() {
 		t.Fatalf("%d and %d rows of %d", len(all), len(last), n)
 	}
 	for i, want := range all[n-1] {
@@ -142,7 +142,7 @@ func TestDeviceLogits(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.out), &r); err != nil || r.Tokens != n-1 || math.Abs(r.NLL-nll) > 1e-3*nll {
 		t.Errorf("%v: got %+v, want nll %v over %d", err, got, nll, n-1)
 	}
-	if got := call(t, sys, "", "logits", "--ids", "5000"); got.code != 1 || !strings.Contains(got.err, "5000") {
+	if got := call(t, sys, "", "logits", "--ids", "1234567"); got.code != 1 || !strings.Contains(got.err, "1234567") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -185,7 +185,7 @@ func TestDeviceBench(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.out), &r); err != nil || got.code != 0 {
 		t.Fatalf("%v: %+v", err, got)
 	}
-	if r.CopyGBps <= 0 || r.PeakDeviceBytes < 7<<20 || len(r.Results) != 2 || r.Model != "demo" {
+	if r.CopyGBps <= 0 || r.PeakDeviceBytes < 1<<20 || len(r.Results) != 2 || r.Model != "demo" {
 		t.Errorf("%+v", r)
 	}
 	for _, x := range r.Results {

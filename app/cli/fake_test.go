@@ -93,7 +93,16 @@ type fakeModel struct {
 
 func (m *fakeModel) Name() string { return "fake" }
 func (m *fakeModel) Config() checkpoint.Config {
-	return checkpoint.Config{Vocab: m.tok.VocabSize(), MaxTrained: m.e.trained, EOS: []int{13}}
+	return checkpoint.Config{Vocab: m.tok.VocabSize(), MaxTrained: m.e.trained, EOS: []int{m.end()}}
+}
+
+// end is the id that ends an answer.
+func (m *fakeModel) end() int {
+	id, ok := m.tok.ID("<|im_end|>")
+	if !ok {
+		panic("the built-in tokenizer has no <|im_end|>")
+	}
+	return id
 }
 func (m *fakeModel) Files() checkpoint.Files         { return checkpoint.Files{} }
 func (m *fakeModel) Tokenizer() *tokenizer.Tokenizer { return m.tok }
@@ -203,7 +212,7 @@ func (s *fakeSession) Next(_ context.Context, sampler *sample.Sampler) (int, err
 
 func (s *fakeSession) Generate(ctx context.Context, sampler *sample.Sampler, o engine.GenerateOptions, emit func(string) error) (engine.Result, error) {
 	r := engine.Result{FirstToken: time.Millisecond, Duration: time.Second}
-	ids := append(s.m.tok.Encode(s.m.e.reply(s.m.tok.Decode(s.ids)), false), 13)
+	ids := append(s.m.tok.Encode(s.m.e.reply(s.m.tok.Decode(s.ids)), false), s.m.end())
 	for _, id := range ids {
 		if s.m.e.wait > 0 && r.Tokens >= s.m.e.wait {
 			s.m.e.waiting <- struct{}{}
@@ -220,7 +229,7 @@ func (s *fakeSession) Generate(ctx context.Context, sampler *sample.Sampler, o e
 		sampler.Accept(id)
 		s.ids = append(s.ids, id)
 		r.Tokens++
-		if id == 13 {
+		if id == s.m.end() {
 			r.Reason = engine.ReasonStop
 			return r, nil
 		}
