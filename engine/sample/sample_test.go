@@ -3,6 +3,7 @@ package sample
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -263,6 +264,44 @@ func TestDistribution(t *testing.T) {
 				t.Errorf("chi-square %.1f for %v degrees of freedom, at most %.1f expected", chi, degrees, limit)
 			}
 		})
+	}
+}
+
+// TestKept holds which ids stay, on both ways to choose: the largest k, and all.
+func TestKept(t *testing.T) {
+	logits := make([]float32, 4)
+	for i, p := range []float64{0.1, 0.4, 0.2, 0.3} {
+		logits[i] = float32(math.Log(p))
+	}
+	tests := []struct {
+		topP, minP float32
+		want       []int
+	}{
+		{0.01, 0, []int{1}},
+		{0.39, 0, []int{1}},
+		{0.41, 0, []int{1, 3}},
+		{0.69, 0, []int{1, 3}},
+		{0.71, 0, []int{1, 2, 3}},
+		{0.89, 0, []int{1, 2, 3}},
+		{0.91, 0, []int{0, 1, 2, 3}},
+		{0, 0.24, []int{0, 1, 2, 3}},
+		{0, 0.26, []int{1, 2, 3}},
+		{0, 0.51, []int{1, 3}},
+		{0, 1, []int{1}},
+		{0.71, 0.51, []int{1, 3}},
+		{0.41, 0.24, []int{1, 3}},
+	}
+	for _, test := range tests {
+		for _, k := range []int{0, 4, 100} {
+			s := must(t, Params{Temperature: 1, TopK: k, TopP: test.topP, MinP: test.minP, Seed: 3})
+			seen := map[int]bool{}
+			for range 2000 {
+				seen[pick(t, s, logits)] = true
+			}
+			if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, test.want) {
+				t.Errorf("top-k %d, top-p %v, min-p %v: kept %v, want %v", k, test.topP, test.minP, got, test.want)
+			}
+		}
 	}
 }
 
