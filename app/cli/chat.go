@@ -71,7 +71,7 @@ Where standard input is no terminal each of its lines is a message.`,
 		},
 	}
 	mf.add(cmd)
-	sf.add(cmd, 0.7, 0.9)
+	sf.add(cmd, 0.7, 0.9, 0)
 	cmd.Flags().IntVarP(&limit, "max-tokens", "n", 1024, "tokens of an answer at most; 0: until the model ends it")
 	cmd.Flags().StringVar(&system, "system", "", "the system message")
 	return cmd

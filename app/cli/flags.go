@@ -111,13 +111,13 @@ type samplingFlags struct {
 	command *cobra.Command
 }
 
-func (f *samplingFlags) add(cmd *cobra.Command, temperature, topP float32) {
+func (f *samplingFlags) add(cmd *cobra.Command, temperature, topP, repeatPenalty float32) {
 	f.command = cmd
 	cmd.Flags().Float32Var(&f.params.Temperature, "temperature", temperature, "0 takes the likeliest token; more is more varied")
 	cmd.Flags().IntVar(&f.params.TopK, "top-k", 0, "choose among the K likeliest tokens; 0 is off")
 	cmd.Flags().Float32Var(&f.params.TopP, "top-p", topP, "choose among the likeliest tokens that make up this probability; 0 is off")
 	cmd.Flags().Float32Var(&f.params.MinP, "min-p", 0, "choose among tokens at least this likely beside the likeliest; 0 is off")
-	cmd.Flags().Float32Var(&f.params.RepeatPenalty, "repeat-penalty", 0, "above 1 discourages tokens that came up lately; 0 is off")
+	cmd.Flags().Float32Var(&f.params.RepeatPenalty, "repeat-penalty", repeatPenalty, "above 1 discourages tokens that came up lately; 0 is off")
 	cmd.Flags().IntVar(&f.params.RepeatWindow, "repeat-window", 0, fmt.Sprintf("how many tokens the repeat penalty looks back (default %d)", sample.DefaultWindow))
 	cmd.Flags().Uint64Var(&f.params.Seed, "seed", 0, "the same seed gives the same text (default random)")
 }

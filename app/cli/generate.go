@@ -115,7 +115,7 @@ same prompt gives the same text. Ctrl-C keeps what was written and exits with 13
 		}),
 	}
 	mf.add(cmd)
-	sf.add(cmd, 0, 0)
+	sf.add(cmd, 0, 0, 0)
 	cmd.Flags().IntVarP(&limit, "max-tokens", "n", 256, "tokens to write at most; 0: until the model ends its text")
 	cmd.Flags().StringArrayVar(&stops, "stop", nil, "end before this string comes up; may be given several times")
 	cmd.Flags().BoolVar(&ignoreEOS, "ignore-eos", false, "go on where the model would end its text")

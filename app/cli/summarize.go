@@ -81,7 +81,7 @@ detail far back fades; a note says so where it applies.`,
 		}),
 	}
 	mf.add(cmd)
-	sf.add(cmd, 0, 0)
+	sf.add(cmd, 0, 0, 1.1) // a summary that takes the likeliest token each time tends to go in circles
 	cmd.Flags().IntVar(&words, "words", 150, "words of the summary at most; the model is asked, not forced, to keep to it")
 	cmd.Flags().IntVarP(&limit, "max-tokens", "n", 0, "tokens to write at most (default enough for --words)")
 	return cmd
