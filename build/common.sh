@@ -35,14 +35,21 @@ find_go() {
         "$dir":* | ":$dir":*) ;;
         *) PATH="$dir:$PATH" ;;
       esac
-      # Debian sets GOTOOLCHAIN=local; a Go older than go.mod must fetch its own.
-      local want
-      want=$(sed -n 's/^go 1\.\([0-9]*\).*/\1/p' "$root/go.mod")
-      if [ "$(GOTOOLCHAIN=local go_minor "$dir/go")" -lt "$want" ]; then export GOTOOLCHAIN=auto; fi
+      choose_toolchain "$(GOTOOLCHAIN=local go_minor "$dir/go")"
       return 0
     fi
   done
   return 1
+}
+
+# choose_toolchain MINOR: a Go older than go.mod's is told to fetch exactly that
+# one. Left to choose (auto) it fetches a second one for tools outside go.mod.
+choose_toolchain() {
+  local want
+  want=$(sed -n 's/^go \(1\.[0-9]*\.[0-9]*\)$/\1/p' "$root/go.mod")
+  [ -n "$want" ] || die "go.mod names no full Go version, as 1.26.0"
+  local minor=${want#1.}
+  if [ "$1" -lt "${minor%%.*}" ]; then export GOTOOLCHAIN=go$want; fi
 }
 
 # go_environment is what every Go command of these scripts runs under.
