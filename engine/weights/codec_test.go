@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
+
+	"kestrel/engine/weights/quant"
 )
 
 // halfValue is the definition of binary16, in float64.
@@ -160,6 +163,7 @@ func TestCodecErrors(t *testing.T) {
 		kind     error
 	}{
 		{F32, 2, 7, ErrBadModel}, {F16, 2, 6, ErrBadModel}, {Q8_0, 31, 34, ErrBadModel}, {Q8_0, 32, 33, ErrBadModel},
+		{Q4_K, 32, 18, ErrBadModel}, {Q4_K, 256, 143, ErrBadModel}, {IQ4_NL, 33, 18, ErrBadModel},
 		{F64, 1, 8, ErrUnsupported}, {Invalid, 1, 1, ErrUnsupported}, {DType(200), 1, 1, ErrUnsupported},
 	} {
 		if err := Decode(make([]float32, c.n), c.d, make([]byte, c.bytes)); !errors.Is(err, c.kind) {
@@ -232,7 +236,7 @@ func TestDTypes(t *testing.T) {
 			t.Errorf("%v: parsed as %v, %d bytes a block", d, got, d.BlockBytes())
 		}
 	}
-	for name, want := range map[string]int64{"F32": 256, "BF16": 128, "Q8_0": 68, "F8_E4M3": 64} {
+	for name, want := range map[string]int64{"F32": 256, "BF16": 128, "Q8_0": 68, "F8_E4M3": 64, "Q4_0": 36, "IQ4_NL": 36} {
 		if d, ok := ParseDType(name); !ok || d.Bytes(64) != want {
 			t.Errorf("64 elements of %s take %d bytes, want %d", name, d.Bytes(64), want)
 		}
@@ -242,6 +246,68 @@ func TestDTypes(t *testing.T) {
 	}
 	if s := fmt.Sprint(DType(99)); s != "DType(99)" {
 		t.Errorf("an unknown type prints as %q", s)
+	}
+}
+
+// TestQuantizations: what package quant knows is a type here, and back.
+func TestQuantizations(t *testing.T) {
+	found := 0
+	for d := Invalid; d < numDTypes; d++ {
+		if !d.Quantized() {
+			continue
+		}
+		found++
+		f := dtypes[d].format
+		if d.String() != f.Name || !d.Decodable() || !slices.Contains(quant.Formats, f) {
+			t.Errorf("%v is %+v", d, f)
+		}
+		x := make([]float32, 1024)
+		for i := range x {
+			x[i] = float32(math.Sin(float64(i)))
+		}
+		data := make([]byte, d.Bytes(len(x)))
+		if err := Encode(data, d, x); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Tensor{Name: "w", DType: d, Shape: []int{2, 512}, Data: data}.Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum float64
+		for i := range x {
+			sum += math.Pow(float64(got[i]-x[i]), 2)
+		}
+		if e := math.Sqrt(sum / float64(len(x))); e == 0 || e > 0.2 {
+			t.Errorf("%v: root mean square error %v", d, e)
+		}
+		if HasNaN(d, data) {
+			t.Errorf("%v: found a NaN in %d sound blocks", d, len(x)/d.BlockSize())
+		}
+		x[1023] = float32(math.NaN())
+		if err := Encode(data, d, x); err != nil || !HasNaN(d, data) {
+			t.Errorf("%v: missed a NaN in the last block; %v", d, err)
+		}
+	}
+	if found != len(quant.Formats) {
+		t.Errorf("%d quantized types, %d formats", found, len(quant.Formats))
+	}
+	if DType(200).Quantized() || HasNaN(DType(200), []byte{255}) {
+		t.Error("an unknown type is a quantization")
+	}
+}
+
+func TestFallback(t *testing.T) {
+	for _, c := range []struct {
+		d    DType
+		cols int
+		want DType
+	}{
+		{F32, 7, F32}, {BF16, 7, BF16}, {Q8_0, 32, Q8_0}, {Q8_0, 48, F16}, {Q4_0, 96, Q4_0}, {Q4_0, 16, F16},
+		{Q4_K, 256, Q4_K}, {Q4_K, 160, Q8_0}, {Q4_K, 48, F16}, {Q6_K, 128, Q8_0}, {IQ4_XS, 32, Q8_0}, {IQ4_NL, 32, IQ4_NL}, {IQ4_NL, 33, F16},
+	} {
+		if got := Fallback(c.d, c.cols); got != c.want || c.cols%got.BlockSize() != 0 {
+			t.Errorf("%v for rows of %d: got %v, want %v", c.d, c.cols, got, c.want)
+		}
 	}
 }
 

@@ -117,20 +117,23 @@ func (d DType) Bytes(n int) int64 {
 	return int64(n) / int64(d.BlockSize()) * int64(d.BlockBytes())
 }
 
-// Decodable reports whether [Decode] knows the type.
+// Decodable reports whether [Decode] and [Encode] know the type.
 func (d DType) Decodable() bool { return d == F32 || d == F16 || d == BF16 || d.Quantized() }
 
 // Quantized reports whether the type is a block quantization.
 func (d DType) Quantized() bool { return d < numDTypes && dtypes[d].format != nil }
 
-// Quantized returns the type of a block quantization.
-func Quantized(f *quant.Format) DType {
-	for d := F32; d < numDTypes; d++ {
-		if dtypes[d].format == f {
-			return d
-		}
+// Fallback returns the type that a matrix with rows of cols elements gets where
+// d is asked for: d itself if rows are whole blocks, Q8_0 in place of a type
+// with blocks of 256 if they are whole blocks of 32, else F16.
+func Fallback(d DType, cols int) DType {
+	switch {
+	case cols%d.BlockSize() == 0:
+		return d
+	case d.BlockSize() > Q8_0.BlockSize() && cols%Q8_0.BlockSize() == 0:
+		return Q8_0
 	}
-	return Invalid
+	return F16
 }
 
 // ParseDType returns the type with the given name, as String writes it.

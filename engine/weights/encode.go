@@ -15,9 +15,6 @@ func Encode(dst []byte, d DType, src []float32) error {
 	if err := checkLengths(len(src), d, len(dst)); err != nil {
 		return fmt.Errorf("encode %v: %w", d, err)
 	}
-	if d.Quantized() && !dtypes[d].format.CanEncode() {
-		return fmt.Errorf("encode %v: %w: Kestrel only reads it", d, ErrUnsupported)
-	}
 	switch d {
 	case F32:
 		for _, v := range src {

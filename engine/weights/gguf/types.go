@@ -66,7 +66,8 @@ var ggmlTypes = map[ggmlType]kind{
 
 func init() {
 	for _, f := range quant.Formats {
-		ggmlTypes[ggmlType(f.Number)] = kind{f.Name, int64(f.Elements), int64(f.Bytes), weights.Quantized(f)}
+		d, _ := weights.ParseDType(f.Name)
+		ggmlTypes[ggmlType(f.Number)] = kind{f.Name, int64(f.Elements), int64(f.Bytes), d}
 	}
 }
 

@@ -168,4 +168,22 @@
 //	s = (b[4 + j/2] >> 4*(j%2) & 15) | (scales_h >> 2*j & 3) << 4
 //	q = b[8 + 16*j + i%16] >> 4*(i/16%2) & 15
 //	x[i] = (d * (s - 32)) * K[q]
+//
+// # Encoding
+//
+// [Format.Encode] looks for the scales with the least squared error, all
+// elements weighing the same. For a group with a scale (and a minimum) of its
+// own, trial scales around the one that spans the group turn it into integers;
+// the scale and minimum that fit these integers best follow by least squares;
+// the best trial is taken. In blocks of 256 those scales are then themselves
+// rounded to integers, of which the neighbours are tried with the elements
+// rounded anew.
+//
+// This is the search of make_qx_quants and make_qkx2_quants in ggml-quants.c
+// (trial scales, least squares), which weigh errors by the element's size and
+// do not try neighbours; a step of least squares after a step of rounding is
+// one of Lloyd's iteration (Least squares quantization in PCM, 1982). Q8_0 has
+// no search and has the bytes that GGML's has. Against llama-quantize without
+// an importance matrix the root mean square error is 0.98 (Q4_K) to 0.88 (Q2_K)
+// times as large on normal weights; the tests hold it below 1 for each tensor.
 package quant

@@ -20,18 +20,18 @@ type Format struct {
 
 // The formats, described in the package's documentation.
 var (
-	Q4_0   = &Format{"Q4_0", 2, 32, 18, []int{0}, decodeQ4_0, nil}
-	Q4_1   = &Format{"Q4_1", 3, 32, 20, []int{0, 2}, decodeQ4_1, nil}
-	Q5_0   = &Format{"Q5_0", 6, 32, 22, []int{0}, decodeQ5_0, nil}
-	Q5_1   = &Format{"Q5_1", 7, 32, 24, []int{0, 2}, decodeQ5_1, nil}
+	Q4_0   = &Format{"Q4_0", 2, 32, 18, []int{0}, decodeQ4_0, encodeQ4_0}
+	Q4_1   = &Format{"Q4_1", 3, 32, 20, []int{0, 2}, decodeQ4_1, encodeQ4_1}
+	Q5_0   = &Format{"Q5_0", 6, 32, 22, []int{0}, decodeQ5_0, encodeQ5_0}
+	Q5_1   = &Format{"Q5_1", 7, 32, 24, []int{0, 2}, decodeQ5_1, encodeQ5_1}
 	Q8_0   = &Format{"Q8_0", 8, 32, 34, []int{0}, decodeQ8_0, encodeQ8_0}
-	Q2_K   = &Format{"Q2_K", 10, 256, 84, []int{80, 82}, decodeQ2_K, nil}
-	Q3_K   = &Format{"Q3_K", 11, 256, 110, []int{108}, decodeQ3_K, nil}
-	Q4_K   = &Format{"Q4_K", 12, 256, 144, []int{0, 2}, decodeQ4_K, nil}
-	Q5_K   = &Format{"Q5_K", 13, 256, 176, []int{0, 2}, decodeQ5_K, nil}
-	Q6_K   = &Format{"Q6_K", 14, 256, 210, []int{208}, decodeQ6_K, nil}
-	IQ4_NL = &Format{"IQ4_NL", 20, 32, 18, []int{0}, decodeIQ4_NL, nil}
-	IQ4_XS = &Format{"IQ4_XS", 23, 256, 136, []int{0}, decodeIQ4_XS, nil}
+	Q2_K   = &Format{"Q2_K", 10, 256, 84, []int{80, 82}, decodeQ2_K, encodeQ2_K}
+	Q3_K   = &Format{"Q3_K", 11, 256, 110, []int{108}, decodeQ3_K, encodeQ3_K}
+	Q4_K   = &Format{"Q4_K", 12, 256, 144, []int{0, 2}, decodeQ4_K, encodeQ4_K}
+	Q5_K   = &Format{"Q5_K", 13, 256, 176, []int{0, 2}, decodeQ5_K, encodeQ5_K}
+	Q6_K   = &Format{"Q6_K", 14, 256, 210, []int{208}, decodeQ6_K, encodeQ6_K}
+	IQ4_NL = &Format{"IQ4_NL", 20, 32, 18, []int{0}, decodeIQ4_NL, encodeIQ4_NL}
+	IQ4_XS = &Format{"IQ4_XS", 23, 256, 136, []int{0}, decodeIQ4_XS, encodeIQ4_XS}
 )
 
 // Formats lists them all, by their numbers.
@@ -72,14 +72,30 @@ func scale(src []byte, at int) float32 {
 	return half.Float32(binary.LittleEndian.Uint16(src[at:]))
 }
 
-// CanEncode reports whether Encode knows the format.
-func (f *Format) CanEncode() bool { return f.encode != nil }
-
-// Encode writes src to dst as blocks. It panics when the lengths are not those
-// of the same whole number of blocks.
+// Encode writes src to dst as blocks, as the package's documentation describes.
+// A block with a NaN or an infinity gets scales of NaN, and magnitudes that no
+// binary16 scale reaches get infinite ones: HasNaN finds both. It panics when
+// the lengths are not those of the same whole number of blocks.
 func (f *Format) Encode(dst []byte, src []float32) {
 	for n := f.blocks(len(src), len(dst)); n > 0; n-- {
-		f.encode(dst[:f.Bytes], src[:f.Elements])
+		block, x := dst[:f.Bytes], src[:f.Elements]
+		if finite(x) {
+			f.encode(block, x)
+		} else {
+			clear(block)
+			for _, at := range f.scales {
+				binary.LittleEndian.PutUint16(block[at:], 0x7e00)
+			}
+		}
 		dst, src = dst[f.Bytes:], src[f.Elements:]
 	}
+}
+
+func finite(x []float32) bool {
+	for _, v := range x {
+		if v-v != 0 {
+			return false
+		}
+	}
+	return true
 }
