@@ -1,0 +1,227 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+
+	"kestrel/assets"
+	"kestrel/engine"
+	"kestrel/engine/checkpoint"
+	"kestrel/engine/checkpoint/checkpointtest"
+	"kestrel/engine/mamba"
+	"kestrel/engine/sample"
+	"kestrel/engine/vulkan"
+	"kestrel/engine/vulkan/vulkantest"
+	"kestrel/engine/weights"
+)
+
+// TestConstantMemory: what the model and a session take of the device does not depend on the length of the text.
+func TestConstantMemory(t *testing.T) {
+	read, write := 5000, 500
+	if testing.Short() {
+		read, write = 300, 30
+	}
+	o := options(t)
+	m := openFS(t, assets.Demo(), ".", o)
+	s := newSession(t, m)
+	sampler := newSampler(t, sample.Params{Temperature: 1, TopK: 40})
+	feed(t, s, prose(m, m.Chunk()+2)) // a whole chunk and the rest of one
+	next(t, s, sampler, 1)
+	state(t, s)
+	before := m.Memory()
+	bytes := state(t, s).Bytes()
+	feed(t, s, prose(m, read))
+	next(t, s, sampler, write)
+	if err := s.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	feed(t, s, prose(m, 7))
+	if after := m.Memory(); !reflect.DeepEqual(after, before) {
+		t.Errorf("before the text\n%+v\nafter it\n%+v", before, after)
+	}
+	if got := state(t, s).Bytes(); got != bytes {
+		t.Errorf("the state has %d bytes, %d at first", got, bytes)
+	}
+}
+
+// TestHostMemory: a text of any length leaves nothing behind in the program either.
+func TestHostMemory(t *testing.T) {
+	m := demo(t)
+	s := newSession(t, m)
+	heap := func() int64 {
+		feed(t, s, prose(m, 130))
+		greedy(t, s, 5)
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return int64(stats.HeapAlloc)
+	}
+	heap()
+	before := heap()
+	for k := range 30 { // prompts of every length
+		feed(t, s, prose(m, 66+k))
+	}
+	if grown := heap() - before; grown > 1<<20 {
+		t.Errorf("%d bytes more after 30 prompts", grown)
+	}
+}
+
+// TestSessionMemory: a session takes what it takes once, and gives all of it back.
+func TestSessionMemory(t *testing.T) {
+	m := openFS(t, assets.Demo(), ".", options(t))
+	ctx := context.Background()
+	empty := m.Memory()
+	use := func() *engine.Session {
+		s, err := m.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		feed(t, s, prose(m, 40))
+		if err := s.FeedAll(ctx, prose(m, 40), func(int, []float32) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []sample.Params{{}, {Temperature: 1, TopK: 3}, {Temperature: 1, TopK: 50}, {Temperature: 1}} {
+			next(t, s, newSampler(t, p), 2)
+		}
+		state(t, s)
+		return s
+	}
+	var open []*engine.Session
+	var taken []int64
+	for range 3 {
+		open = append(open, use())
+		taken = append(taken, buffers(m.Memory()))
+	}
+	if one := taken[0] - buffers(empty); one <= 0 || taken[1]-taken[0] != one || taken[2]-taken[1] != one {
+		t.Errorf("sessions take %v bytes one after the other, the model alone %d", taken, buffers(empty))
+	}
+	for _, s := range open {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := m.Memory()
+	after.Peak, empty.Peak = 0, 0
+	if !reflect.DeepEqual(after, empty) {
+		t.Errorf("after the sessions were closed\n%+v\nbefore they were opened\n%+v", after, empty)
+	}
+	if err := use().Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// buffers is the memory in use but for staging, which is the device's.
+func buffers(r vulkan.MemoryReport) int64 {
+	var n int64
+	for _, p := range r.Purposes {
+		if p.Purpose != vulkan.Staging {
+			n += p.Buffers
+		}
+	}
+	return n
+}
+
+// TestParallelMemory: prefill in one piece takes more memory with every token, and gives it back.
+func TestParallelMemory(t *testing.T) {
+	o := options(t)
+	o.Prefill, o.Chunk = engine.Parallel, 16
+	m := openFS(t, assets.Demo(), ".", o)
+	s := newSession(t, m)
+	feed(t, s, prose(m, 16))
+	before := m.Memory()
+	feed(t, s, prose(m, 600))
+	after := m.Memory()
+	if buffers(after) != buffers(before) || after.Total != before.Total || after.Peak <= before.Peak {
+		t.Errorf("before\n%+v\nafter\n%+v", before, after)
+	}
+}
+
+const gib = 1 << 30
+
+// TestFits: a refusal says what is needed, what is free and what would fit.
+func TestFits(t *testing.T) {
+	sizes := map[weights.DType]int64{0: 14 * gib, weights.F16: 14 * gib, weights.Q8_0: 7*gib + gib/2}
+	wide := map[weights.DType]int64{0: 28 * gib, weights.F16: 14 * gib, weights.Q8_0: 7*gib + gib/2}
+	for _, c := range []struct {
+		name string
+		need map[weights.DType]int64
+		free int64
+		says []string // nil: it fits
+		not  []string
+	}{
+		{"to the byte", sizes, 14 * gib, nil, nil},
+		{"a byte short", sizes, 14*gib - 1, []string{"needs 14.00 GiB", "Test GPU has 14.00 GiB free", "as Q8_0 (7.50 GiB)"}, []string{"F16"}},
+		{"half", wide, 16 * gib, []string{"needs 28.00 GiB", "has 16.00 GiB free", "as F16 (14.00 GiB) or Q8_0 (7.50 GiB)"}, nil},
+		{"a quarter", wide, 8 * gib, []string{"has 8.00 GiB free", "as Q8_0"}, []string{"F16"}},
+		{"next to nothing", wide, 100 << 20, []string{"has 100.0 MiB free", "another device", "smaller model"}, []string{"F16", "Q8_0"}},
+	} {
+		err := engine.Fits("Test GPU", c.free, func(as weights.DType) int64 { return c.need[as] })
+		if c.says == nil {
+			if err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			continue
+		}
+		if !errors.Is(err, engine.ErrOutOfDeviceMemory) {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		for _, s := range c.says {
+			if !strings.Contains(err.Error(), s) {
+				t.Errorf("%s: %q does not say %q", c.name, err, s)
+			}
+		}
+		for _, s := range c.not {
+			if strings.Contains(err.Error(), s) {
+				t.Errorf("%s: %q says %q", c.name, err, s)
+			}
+		}
+	}
+}
+
+// TestDeviceMemory: on a device with just enough memory a model is opened and runs; with a byte less it is refused before
+// anything is loaded, with the precision in which it would fit.
+func TestDeviceMemory(t *testing.T) {
+	ck := checkpointtest.Random(1, checkpointtest.Config(checkpoint.FalconMamba, 256, 2, 512, 16, 4, 32, 4096)).Open(t, checkpointtest.All(weights.F32))
+	ctx := context.Background()
+	o := engine.Options{Chunk: 16}
+	all := vulkantest.Open(t)
+	plan, err := all.PlanAllocation(mamba.Requests(ck, all.Limits(), o.Chunk, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	enough := vulkantest.OpenWith(t, vulkan.DeviceOptions{MemoryLimit: plan.Device})
+	if err := engine.CheckMemory(ck, enough, o); err != nil {
+		t.Fatal(err)
+	}
+	m, err := mamba.Load(ctx, enough, ck, mamba.Options{Chunk: o.Chunk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := m.NewSequence()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Chunk(ctx, []int{1, 2, 3}); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Step(ctx, 4); err != nil {
+		t.Fatal(err)
+	}
+	q.Close()
+	less := vulkantest.OpenWith(t, vulkan.DeviceOptions{MemoryLimit: plan.Device - 1})
+	if err := engine.CheckMemory(ck, less, o); !errors.Is(err, engine.ErrOutOfDeviceMemory) || !strings.Contains(err.Error(), "F16 (") || !strings.Contains(err.Error(), "Q8_0 (") {
+		t.Errorf("a byte less than enough: %v", err)
+	}
+	none := vulkantest.OpenWith(t, vulkan.DeviceOptions{MemoryLimit: 1 << 20})
+	if err := engine.CheckMemory(ck, none, o); !errors.Is(err, engine.ErrOutOfDeviceMemory) || strings.Contains(err.Error(), "Q8_0") {
+		t.Errorf("next to nothing: %v", err)
+	}
+	if total := less.Memory().Total + none.Memory().Total; total != 0 {
+		t.Errorf("%d bytes were allocated to find that out", total)
+	}
+}
