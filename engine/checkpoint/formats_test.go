@@ -46,6 +46,48 @@ func TestForms(t *testing.T) {
 	}
 }
 
+// TestQuantizedForms reads a model back in every quantization: where all rows
+// are whole blocks, and where some are not.
+func TestQuantizedForms(t *testing.T) {
+	whole := checkpointtest.Random(3, checkpointtest.SuperBlocks(checkpoint.FalconMamba))
+	odd := checkpointtest.Random(4, checkpointtest.Config(checkpoint.Mamba, 256, 1, 288, 16, 4, 48, 64))
+	for _, d := range checkpointtest.Quantizations() {
+		files := fstest.MapFS{"m.gguf": {Data: whole.GGUF(checkpointtest.All(d), 3)}}
+		check(t, d.String(), whole, checkpointtest.All(d), files, "m.gguf", true)
+		files = fstest.MapFS{"m.gguf": {Data: odd.GGUF(odd.Quantized(d), 3)}}
+		check(t, d.String()+" odd", odd, odd.Quantized(d), files, "m.gguf", true)
+		wide := d // of rows of 288
+		if d.BlockSize() == 256 {
+			wide = weights.Q8_0
+		}
+		if l := opened(t, files).Layers[0]; l.InProj.DType != d || l.OutProj.DType != wide || l.DtProj.DType != weights.F16 {
+			t.Errorf("%v: %v, %v, %v", d, l.InProj, l.OutProj, l.DtProj)
+		}
+	}
+	// Every type in one file, as llama-quantize mixes them.
+	n := 0
+	mixed := func(name string) weights.DType {
+		if whole := checkpointtest.All(weights.Q4_K)(name); whole == weights.F32 {
+			return whole
+		}
+		list := append(checkpointtest.Quantizations(), weights.F32, weights.F16, weights.BF16)
+		n = 0
+		for _, b := range []byte(name) {
+			n = (n*31 + int(b)) % 9973
+		}
+		return list[n%len(list)]
+	}
+	found := map[weights.DType]bool{}
+	for _, w := range whole.Open(t, mixed).Tensors() {
+		found[w.DType] = true
+	}
+	if len(found) < 6 {
+		t.Errorf("only %v in the mixture", found)
+	}
+	files := fstest.MapFS{"m.gguf": {Data: whole.GGUF(mixed, 3)}}
+	check(t, "mixture", whole, mixed, files, "m.gguf", true)
+}
+
 // check opens the files from memory and from a directory.
 func check(t *testing.T, label string, m *checkpointtest.Model, types checkpointtest.Types, files fstest.MapFS, name string, gguf bool) {
 	t.Run(label, func(t *testing.T) {
@@ -133,18 +175,19 @@ func tolerance(d weights.DType) float64 {
 	return map[weights.DType]float64{weights.F16: 0x1p-11, weights.BF16: 0x1p-8}[d]
 }
 
-// absolute is the error where it does not scale with the value: half a step of
-// the largest block's scale, itself rounded, for Q8_0; a subnormal's for F16.
+// absolute is the error where it does not scale with the value: a subnormal's
+// for F16; half a step of the largest block for Q8_0, whose scale is rounded;
+// for the other quantizations, which choose the scales for the whole block's
+// error, several steps of a block as wide as the tensor.
 func absolute(d weights.DType, values []float32) float64 {
-	switch d {
-	case weights.Q8_0:
-		var largest float64
-		for _, v := range values {
-			largest = max(largest, math.Abs(float64(v)))
-		}
-		return largest / 127 * (0.5 + 127*0x1p-11)
-	case weights.F16:
+	span := float64(max(0, slices.Max(values))) - float64(min(0, slices.Min(values)))
+	switch {
+	case d == weights.F16:
 		return 0x1p-25
+	case d == weights.Q8_0:
+		return span / 127 * (0.5 + 127*0x1p-11)
+	case d.Quantized():
+		return span * 3 / map[string]float64{"2": 3, "3": 7, "4": 15, "5": 31, "6": 63}[strings.Trim(d.String(), "IQ")[:1]]
 	}
 	return 0
 }

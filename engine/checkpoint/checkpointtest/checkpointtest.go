@@ -16,6 +16,7 @@ import (
 
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/weights"
+	"kestrel/engine/weights/quant"
 )
 
 // Small returns small sizes that suit no kernel's width: 3 layers, hidden 24,
@@ -27,6 +28,12 @@ func Small(kind checkpoint.Kind) checkpoint.Config {
 // Blocks returns sizes of which every row is whole blocks of 32, as Q8_0 needs.
 func Blocks(kind checkpoint.Kind) checkpoint.Config {
 	return Config(kind, 64, 2, 96, 16, 4, 32, 64)
+}
+
+// SuperBlocks returns sizes of which every row is whole blocks of 256, as the
+// quantizations Q2_K to Q6_K and IQ4_XS need.
+func SuperBlocks(kind checkpoint.Kind) checkpoint.Config {
+	return Config(kind, 256, 2, 512, 16, 4, 256, 64)
 }
 
 // Config returns a configuration of the given sizes, with the usual epsilons
@@ -110,15 +117,40 @@ func Random(seed uint64, cfg checkpoint.Config) *Model {
 // Types chooses the storage type of a tensor by its name in transformers.
 type Types func(name string) weights.DType
 
-// All stores every tensor in one type. With Q8_0, what GGUF never quantizes
-// (vectors, the convolution, A) is F32.
+// All stores every tensor in one type. With a quantization, what is never
+// quantized (vectors, the convolution, A) is F32; rows must be whole blocks.
 func All(d weights.DType) Types {
 	return func(name string) weights.DType {
-		if d == weights.Q8_0 && !matrix(name) {
+		if d.Quantized() && !matrix(name) {
 			return weights.F32
 		}
 		return d
 	}
+}
+
+// Quantized stores as All does, and matrices whose rows are not whole blocks in
+// weights.Fallback of the type, as converters do.
+func (m *Model) Quantized(d weights.DType) Types {
+	return func(name string) weights.DType {
+		if !matrix(name) {
+			return weights.F32
+		}
+		shape := m.Find(0, name).Shape
+		return weights.Fallback(d, shape[len(shape)-1])
+	}
+}
+
+// Quantizations lists the types that hold blocks.
+func Quantizations() []weights.DType {
+	var list []weights.DType
+	for _, f := range quant.Formats {
+		d, ok := weights.ParseDType(f.Name)
+		if !ok {
+			panic("no type " + f.Name)
+		}
+		list = append(list, d)
+	}
+	return list
 }
 
 // Published stores as the publisher does: BF16, with A_log and D in F32.
@@ -152,12 +184,12 @@ func (t Tensor) Encoded(d weights.DType) weights.Tensor {
 }
 
 // Open opens the model as a user's would be: from safetensors in the Hugging
-// Face layout, or from GGUF when a tensor is Q8_0. It is closed with the test.
+// Face layout, or from GGUF when a tensor is quantized. It is closed with the test.
 func (m *Model) Open(t testing.TB, types Types) *checkpoint.Checkpoint {
 	t.Helper()
 	var files fstest.MapFS
 	name := "."
-	if slices.ContainsFunc(m.Tensors, func(tensor Tensor) bool { return types(tensor.Name) == weights.Q8_0 }) {
+	if slices.ContainsFunc(m.Tensors, func(tensor Tensor) bool { return types(tensor.Name).Quantized() }) {
 		files, name = fstest.MapFS{"model.gguf": {Data: m.GGUF(types, 3)}}, "model.gguf"
 	} else {
 		files = m.HF(types)

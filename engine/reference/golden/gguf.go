@@ -15,9 +15,9 @@ import (
 )
 
 // GGUF writes an open model as GGUF, tensor for tensor what
-// build/reference/make_gguf.py makes of it for llama.cpp: matrices in d, all
-// else in F32; rows that are not whole blocks stay F16. The tokenizer goes with
-// it when the model has a tokenizer.json.
+// build/reference/make_gguf.py makes of it for llama.cpp where that knows the
+// type: matrices in d, or in weights.Fallback of it; all else in F32. The
+// tokenizer goes with it when the model has a tokenizer.json.
 func GGUF(t testing.TB, c *checkpoint.Checkpoint, d weights.DType) []byte {
 	t.Helper()
 	w := gguf.NewWriter(3)
@@ -42,11 +42,7 @@ func GGUF(t testing.TB, c *checkpoint.Checkpoint, d weights.DType) []byte {
 
 	vector := func(name string, x weights.Tensor) { w.AddTensor(encode(t, name, x, weights.F32)) }
 	matrix := func(name string, x weights.Tensor) {
-		if d == weights.Q8_0 && x.RowLen()%d.BlockSize() != 0 {
-			w.AddTensor(encode(t, name, x, weights.F16))
-			return
-		}
-		w.AddTensor(encode(t, name, x, d))
+		w.AddTensor(encode(t, name, x, weights.Fallback(d, x.RowLen())))
 	}
 	matrix("token_embd.weight", c.Embed)
 	for i, l := range c.Layers {

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"kestrel/engine/weights"
+	"kestrel/engine/weights/quant"
 )
 
 // raw builds a file by hand: a head, then parts as they come.
@@ -179,6 +180,75 @@ func TestUnknownQuantization(t *testing.T) {
 	}
 }
 
+// eachType writes a file with a tensor of every type that can be computed
+// with, quantizations and floats side by side.
+func eachType(t testing.TB) ([]byte, []weights.Tensor) {
+	var list []weights.Tensor
+	w := NewWriter(3)
+	for i := range 256 {
+		d := weights.DType(i)
+		if !d.Decodable() {
+			continue
+		}
+		x := make([]float32, 2*d.BlockSize()*3)
+		for n := range x {
+			x[n] = float32(n%17) - 8
+		}
+		tensor := weights.Tensor{Name: "w." + d.String(), DType: d, Shape: []int{3, 2 * d.BlockSize()}, Data: make([]byte, d.Bytes(len(x)))}
+		if err := weights.Encode(tensor.Data, d, x); err != nil {
+			t.Fatal(err)
+		}
+		w.AddTensor(tensor)
+		list = append(list, tensor)
+	}
+	data, err := w.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data, list
+}
+
+func TestEachType(t *testing.T) {
+	data, want := eachType(t)
+	if len(want) != 3+len(quant.Formats) {
+		t.Errorf("%d types", len(want))
+	}
+	f, err := OpenBytes("x.gguf", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range want {
+		got, err := f.Tensor(w.Name)
+		if err != nil || got.DType != w.DType || !slices.Equal(got.Shape, w.Shape) || !bytes.Equal(got.Data, w.Data) {
+			t.Errorf("%v became %v: %v", w, got, err)
+		}
+	}
+}
+
+// TestRowLengths: rows that are not whole blocks are refused with the name of
+// the tensor and of its type, by the reader and by the writer.
+func TestRowLengths(t *testing.T) {
+	for _, format := range quant.Formats {
+		d, _ := weights.ParseDType(format.Name)
+		for _, row := range []int{1, format.Elements - 1, format.Elements + 1, format.Elements/2 + format.Elements} {
+			_, err := OpenBytes("x.gguf", body(raw(3, 1, 0, "w", u32(2), u64(row), u64(format.Elements), format.Number, u64(0)), 1<<18))
+			w := NewWriter(3)
+			w.Add("w", d, []int{format.Elements, row}, func(io.Writer) error { return nil })
+			_, wrote := w.Bytes()
+			for _, err := range []error{err, wrote} {
+				for _, s := range []string{`tensor "w"`, fmt.Sprintf("rows of %d", row), format.Name} {
+					if err == nil || !strings.Contains(err.Error(), s) {
+						t.Errorf("%s, rows of %d: %v does not say %q", format.Name, row, err, s)
+					}
+				}
+			}
+			if !errors.Is(err, weights.ErrBadModel) {
+				t.Errorf("%s: %v", format.Name, err)
+			}
+		}
+	}
+}
+
 func TestWriterErrors(t *testing.T) {
 	ok := func(w io.Writer) error { _, err := w.Write(make([]byte, 8)); return err }
 	failure := errors.New("source failed")
@@ -313,6 +383,17 @@ func FuzzGGUF(f *testing.F) {
 	}
 	f.Add(raw(2, 0, 1, "k", typeArray, typeArray, u64(1), typeString, u64(1), "x"))
 	f.Add(body(raw(3, 1, 1, "general.alignment", typeUint32, u32(8), "w", u32(2), u64(32), u64(1), u32(8), u64(0)), 34))
+	all, list := eachType(f)
+	f.Add(all)
+	for _, w := range list { // and each alone, which is short enough to be changed in all places
+		one := NewWriter(3)
+		one.AddTensor(weights.Tensor{Name: "w", DType: w.DType, Shape: []int{w.DType.BlockSize()}, Data: w.Data[:w.DType.BlockBytes()]})
+		data, err := one.Bytes()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var file *File
 		var err error
@@ -347,8 +428,12 @@ func FuzzGGUF(f *testing.F) {
 				t.Fatalf("%v: %d bytes", x, len(x.Data))
 			}
 			if x.DType.Decodable() {
-				if _, err := x.Float32s(); err != nil {
+				values, err := x.Float32s()
+				if err != nil {
 					t.Fatal(err)
+				}
+				if !weights.HasNaN(x.DType, x.Data) && slices.ContainsFunc(values, func(v float32) bool { return v-v != 0 }) {
+					t.Fatalf("%v decodes to numbers that are not finite, unnoticed", x)
 				}
 			}
 			names = append(names, name)
