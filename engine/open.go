@@ -80,6 +80,16 @@ func OpenFS(ctx context.Context, fsys fs.FS, name string, o Options) (*Model, er
 	return open(ctx, ck, o)
 }
 
+// OpenRandom loads random weights of a shape and precision, such as "falcon-mamba-7b" and "q8_0" (checkpoint.Shape says
+// which shapes), so that speed can be measured without a download. What it writes is noise.
+func OpenRandom(ctx context.Context, shape, precision string, o Options) (*Model, error) {
+	ck, err := checkpoint.OpenRandom(shape, precision)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, ck, o)
+}
+
 func open(ctx context.Context, ck *checkpoint.Checkpoint, o Options) (m *Model, err error) {
 	// Nothing of the files is used once the weights are on the device.
 	defer ck.Close()

@@ -45,6 +45,7 @@ func (a *app) benchCommand() *cobra.Command {
 	var prefill, decode string
 	var runs int
 	var asJSON bool
+	var shape, precision string
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure speed on this device",
@@ -64,11 +65,15 @@ the same run.
   peak_device_bytes     the most device memory held at once`,
 		Example: `  kestrel bench
   kestrel bench --prefill 128,1024 --decode 64 --json
-  kestrel bench --model ~/models/falcon-mamba-7b --device 0`,
+  kestrel bench --model ~/models/falcon-mamba-7b --device 0
+  kestrel bench --shape falcon-mamba-7b --quant q8_0        # random weights, no download`,
 		Args: none,
 		RunE: a.command(func(ctx context.Context, _ []string) error {
 			var b bench
 			var err error
+			if shape != "" {
+				mf.model = "random:" + shape + ":" + precision
+			}
 			if b.prefill, err = parseCounts("prefill", prefill); err != nil {
 				return err
 			}
@@ -104,6 +109,8 @@ the same run.
 	cmd.Flags().StringVar(&mf.prefill, "prefill-mode", "chunked", "chunked, in constant memory, or parallel, all at once")
 	cmd.Flags().StringVar(&prefill, "prefill", "128,1024", "numbers of tokens to read, between commas; \"\" for none")
 	cmd.Flags().StringVar(&decode, "decode", "64", "numbers of tokens to write, between commas; \"\" for none")
+	cmd.Flags().StringVar(&shape, "shape", "", "instead of a model, random weights of falcon-mamba-7b, mamba-2.8b, …-1.4b, -790m, -370m, -130m or HIDDENxLAYERSxINNERxRANK")
+	cmd.Flags().StringVar(&precision, "quant", "f16", "precision of --shape: f32, f16, bf16, q8_0 …")
 	cmd.Flags().IntVar(&runs, "runs", 3, "runs of each measurement, of which the median counts")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

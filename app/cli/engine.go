@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"kestrel/assets"
 	"kestrel/engine"
@@ -75,6 +76,8 @@ func (vulkanEngine) Open(ctx context.Context, name string, o engine.Options) (Mo
 	var err error
 	if name == builtin {
 		m, err = engine.OpenFS(ctx, assets.Demo(), ".", o)
+	} else if shape, precision, ok := randomModel(name); ok {
+		m, err = engine.OpenRandom(ctx, shape, precision, o)
 	} else if err = exists(name); err == nil {
 		m, err = engine.Open(ctx, name, o)
 	}
@@ -122,6 +125,16 @@ func (s vulkanSession) SetState(ctx context.Context, t State) error {
 // builtin is the name of the model in the program itself.
 const builtin = "demo"
 
+// randomModel reads "random:SHAPE:PRECISION", a model of random weights; the precision is f16 where it is left out.
+func randomModel(name string) (shape, precision string, ok bool) {
+	rest, ok := strings.CutPrefix(name, "random:")
+	shape, precision, _ = strings.Cut(rest, ":")
+	if precision == "" {
+		precision = "f16"
+	}
+	return shape, precision, ok
+}
+
 // exists explains a --model that names nothing.
 func exists(name string) error {
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
@@ -137,6 +150,9 @@ func exists(name string) error {
 func openCheckpoint(name string) (*checkpoint.Checkpoint, error) {
 	if name == builtin {
 		return checkpoint.OpenFS(assets.Demo(), ".")
+	}
+	if shape, precision, ok := randomModel(name); ok {
+		return checkpoint.OpenRandom(shape, precision)
 	}
 	if err := exists(name); err != nil {
 		return nil, err
