@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -141,10 +142,15 @@ func openTokenizer(ck *checkpoint.Checkpoint) (t *tokenizer.Tokenizer, err error
 	case ck.Files.Vocab != nil:
 		t, err = tokenizer.FromVocab(*ck.Files.Vocab)
 	default:
-		return nil, fmt.Errorf("%s: no tokenizer.json beside the weights; fetch it from the model's page: %w", ck.Path(), ErrBadModel)
+		return nil, fmt.Errorf("%w: %s has no tokenizer, neither a tokenizer.json beside the weights nor a vocabulary in the file; "+
+			"fetch what is missing from the model's page", ErrBadModel, ck.Path())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer of %s: %w", ck.Path(), err)
+		kind := ErrBadModel
+		if errors.Is(err, tokenizer.ErrUnsupported) {
+			kind = ErrUnsupported
+		}
+		return nil, fmt.Errorf("%w: %s: %w", kind, ck.Path(), err)
 	}
 	return t, nil
 }

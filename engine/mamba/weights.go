@@ -68,7 +68,7 @@ func loadParameters(ctx context.Context, dev *vulkan.Device, ck *checkpoint.Chec
 			outProj: l.matrix(src.OutProj),
 			conv:    kernel.Conv{Width: c.Conv, W: l.vector(src.ConvW), B: l.vector(src.ConvB)},
 			scan: kernel.Scan{
-				State: c.State, Rank: c.DtRank, A2: l.floats(src.A.Name, negA), D: l.vector(src.D), DtB: l.vector(src.DtBias),
+				State: c.State, Rank: c.DtRank, A2: l.put(src.A, negA), D: l.vector(src.D), DtB: l.vector(src.DtBias),
 				Norm: c.MixerNorm, Eps: c.MixerEps,
 			},
 		})
@@ -136,6 +136,14 @@ func (l *loader) vector(t weights.Tensor) vulkan.View {
 	v, err := t.Float32s()
 	if err != nil {
 		l.err = err
+		return vulkan.View{}
+	}
+	return l.put(t, v)
+}
+
+// put puts the values v of t on the device, which may be in another form than t's.
+func (l *loader) put(t weights.Tensor, v []float32) vulkan.View {
+	if l.err != nil {
 		return vulkan.View{}
 	}
 	l.check(t)
