@@ -212,7 +212,8 @@ func TestDeviceMemory(t *testing.T) {
 	if err := q.Step(ctx, 4); err != nil {
 		t.Fatal(err)
 	}
-	q.Close()
+	fill(t, enough, m, q)
+
 	less := vulkantest.OpenWith(t, vulkan.DeviceOptions{MemoryLimit: plan.Device - 1})
 	if err := engine.CheckMemory(ck, less, o); !errors.Is(err, engine.ErrOutOfDeviceMemory) || !strings.Contains(err.Error(), "F16 (") || !strings.Contains(err.Error(), "Q8_0 (") {
 		t.Errorf("a byte less than enough: %v", err)
@@ -223,5 +224,45 @@ func TestDeviceMemory(t *testing.T) {
 	}
 	if total := less.Memory().Total + none.Memory().Total; total != 0 {
 		t.Errorf("%d bytes were allocated to find that out", total)
+	}
+}
+
+// fill asks for more than the device has: sessions until none fits, and a prompt in one piece. What is open goes on.
+func fill(t *testing.T, dev *vulkan.Device, m *mamba.Model, q *mamba.Sequence) {
+	t.Helper()
+	ctx := context.Background()
+	before, err := q.Carry(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := buffers(dev.Memory())
+	if err := q.Parallel(ctx, make([]int, 2000)); !errors.Is(err, engine.ErrOutOfDeviceMemory) || !strings.Contains(err.Error(), "chunked") {
+		t.Errorf("2000 tokens in one piece: %v", err)
+	}
+	if now := buffers(dev.Memory()); now != used {
+		t.Errorf("%d bytes are in use after that, %d before", now, used)
+	}
+	var more []*mamba.Sequence
+	for err == nil && len(more) < 100 {
+		var s *mamba.Sequence
+		if s, err = m.NewSequence(); err == nil {
+			more = append(more, s)
+		}
+	}
+	if !errors.Is(err, engine.ErrOutOfDeviceMemory) || !strings.Contains(err.Error(), "session") {
+		t.Errorf("after %d more sessions: %v", len(more), err)
+	}
+	for _, s := range more {
+		s.Close()
+	}
+	if now := buffers(dev.Memory()); now != used {
+		t.Errorf("%d bytes are in use after %d more sessions, %d before", now, len(more), used)
+	}
+	after, err := q.Carry(ctx)
+	if err != nil || !reflect.DeepEqual(after, before) {
+		t.Errorf("the first session is not where it was: %v", err)
+	}
+	if err := q.Step(ctx, 5); err != nil {
+		t.Error(err)
 	}
 }

@@ -32,7 +32,7 @@ type Options struct {
 	Chunk      int            // tokens of a chunk; 0 for the default
 	Progress   func(Progress) // called from Open's goroutine while weights are loaded
 	Warn       func(string)   // what the user should know although the work goes on
-	Validation bool           // the Khronos validation layer; its messages go to Warn
+	Validation bool           // the Khronos validation layer; its messages go to Warn, which is needed then
 	Profile    bool           // time every kernel, see Session.Profile
 	CacheDir   string         // of compiled pipelines; "" for the user's cache folder
 }
@@ -194,6 +194,9 @@ func stopIDs(ck *checkpoint.Checkpoint, t *tokenizer.Tokenizer) []int {
 }
 
 func openDevice(o Options) (*vulkan.Device, *vulkan.Instance, error) {
+	if o.Validation && o.Warn == nil {
+		return nil, nil, errors.New("open device: validation is asked for, but there is no Warn to take its messages")
+	}
 	instance, err := vulkan.NewInstance(vulkan.InstanceOptions{
 		Validation: o.Validation,
 		OnMessage: func(severity, text string) {
@@ -224,14 +227,24 @@ func openDevice(o Options) (*vulkan.Device, *vulkan.Instance, error) {
 	return device, instance, nil
 }
 
-// Devices lists every Vulkan device, with the reason where one cannot be used.
+// Devices lists every Vulkan device, with the reason where one cannot be used. With validation, an error of the Khronos
+// validation layer is an error.
 func Devices(validation bool) ([]vulkan.DeviceInfo, error) {
-	instance, err := vulkan.NewInstance(vulkan.InstanceOptions{Validation: validation})
+	var mu sync.Mutex
+	var said []error
+	instance, err := vulkan.NewInstance(vulkan.InstanceOptions{Validation: validation, OnMessage: func(severity, text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if severity == "error" {
+			said = append(said, errors.New("vulkan error: "+text))
+		}
+	}})
 	if err != nil {
 		return nil, err
 	}
-	defer instance.Close()
-	return instance.Devices()
+	devices, err := instance.Devices()
+	instance.Close()
+	return devices, errors.Join(append(said, err)...)
 }
 
 // Name of the model, from its files.
