@@ -1,0 +1,5 @@
+package document
+
+import "testing"
+
+func testOptions(t testing.TB) Options { return Options{} }
