@@ -188,10 +188,3 @@ func (e *Encoder) wide() string {
 	}
 	return ""
 }
-
-func (e *Encoder) align(v vulkan.View, what string) vulkan.View {
-	if a := e.set.dev.Limits().StorageAlign; a > 0 && v.Offset%a != 0 {
-		e.fail(fmt.Errorf("%s: offset %d is not a multiple of the device's %d", what, v.Offset, a))
-	}
-	return v
-}
