@@ -61,6 +61,37 @@ func TestSplits(t *testing.T) {
 	}
 }
 
+// TestChunkSizes: chunks of one token, of a few, and larger than any prompt.
+func TestChunkSizes(t *testing.T) {
+	ids := []int{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5}
+	var want []float32
+	for _, chunk := range []int{0, 1, 2, 5, 1000} {
+		o := options(t)
+		o.Chunk = chunk
+		m := openFS(t, small(t, 1), ".", o)
+		if chunk > 0 && m.Chunk() != chunk {
+			t.Errorf("chunks of %d, want %d", m.Chunk(), chunk)
+		}
+		got := logits(t, read(t, m, ids))
+		if want == nil {
+			want = got
+		}
+		if f := far(got, want); !(f < 1e-4) {
+			t.Errorf("chunks of %d: logits differ by %.2g of their RMS", chunk, f)
+		}
+		rows := 0
+		err := newSession(t, m).FeedAll(context.Background(), ids, func(pos int, all []float32) error {
+			if rows++; pos == len(ids)-1 {
+				got = all
+			}
+			return nil
+		})
+		if f := far(got, want); err != nil || rows != len(ids) || !(f < 1e-4) {
+			t.Errorf("chunks of %d: %d rows, the last differs by %.2g of its RMS, %v", chunk, rows, f, err)
+		}
+	}
+}
+
 // TestFeedAll reads on from where the session is, and gives every position's logits as Feed would leave them.
 func TestFeedAll(t *testing.T) {
 	m := demo(t)

@@ -145,3 +145,37 @@ func equalCarried(t *testing.T, what string, got, want *mamba.Carried) {
 		}
 	}
 }
+
+// TestStaging: weights and states that pass through staging memory, as on a card with memory of its own, arrive as those
+// that are written in place.
+func TestStaging(t *testing.T) {
+	ctx := context.Background()
+	cfg := shapes["odd falcon"]
+	ck := checkpointtest.Random(3, cfg).Open(t, checkpointtest.Mixed)
+	ids := randomIDs(4, 12, cfg.Vocab)
+	var states []*mamba.Carried
+	for _, staged := range []bool{false, true} {
+		dev := vulkantest.OpenWith(t, vulkan.DeviceOptions{ForceStaging: staged})
+		m, err := mamba.Load(ctx, dev, ck, mamba.Options{Chunk: 16})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := sequence(t, m)
+		if err := q.Chunk(ctx, ids); err != nil {
+			t.Fatal(err)
+		}
+		kept := carried(t, q)
+		if err := q.Reset(); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.SetCarry(ctx, kept); err != nil {
+			t.Fatal(err)
+		}
+		equalCarried(t, "put back", carried(t, q), kept)
+		if err := q.Step(ctx, 5); err != nil {
+			t.Fatal(err)
+		}
+		states = append(states, carried(t, q))
+	}
+	equalCarried(t, "through staging memory", states[1], states[0])
+}
