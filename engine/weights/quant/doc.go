@@ -22,7 +22,7 @@
 // b[o] is the byte at offset o, f16(o) the binary16 of the bytes o and o+1.
 // i is the number of the element in its block, / divides integers rounding
 // down, and operators bind as in C with shifts before &, and & before |.
-// x[i] is the decoded value.
+// x[i] is the decoded value. The tests run these formulas as they stand here.
 //
 // Blocks of 18, 22, 34, 110 and 210 bytes are aligned to 2 bytes only, within
 // a tensor whose start is aligned to 32: shaders read them as 16-bit words, or

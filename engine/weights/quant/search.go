@@ -54,7 +54,7 @@ func fitLine(x []float32, n, from, to float32, trials int, free bool) (scale, mi
 		inverse := (n + from + float32(step*float32(t))) / (hi - lo)
 		var q1, q2, x1, xq float32 // the sums of q, q*q, x, x*q
 		for _, v := range x {
-			q := nearest((v-lo)*inverse, n)
+			q := nearest(float32((v-lo)*inverse), n)
 			q1 += q
 			q2 += float32(q * q)
 			x1 += v
@@ -80,7 +80,7 @@ func fitLine(x []float32, n, from, to float32, trials int, free bool) (scale, mi
 func lineError(x []float32, n, scale, minimum float32) float32 {
 	inverse, sum := reciprocal(scale), float32(0)
 	for _, v := range x {
-		e := float32(scale*nearest((v+minimum)*inverse, n)) - minimum - v
+		e := float32(scale*nearest(float32((v+minimum)*inverse), n)) - minimum - v
 		sum += float32(e * e)
 	}
 	return sum

@@ -34,7 +34,7 @@ func lines(src []float32, n, from, to float32, trials int, levels float32, scale
 	inverseS, inverseM := reciprocal(unitS), reciprocal(unitM)
 	for j := range scales {
 		x := src[j*size:][:size]
-		nearS, nearM := nearest(s[j]*inverseS, levels), nearest(m[j]*inverseM, levels)
+		nearS, nearM := nearest(float32(s[j]*inverseS), levels), nearest(float32(m[j]*inverseM), levels)
 		scales[j], minima[j] = byte(nearS), byte(nearM)
 		least := lineError(x, n, unitS*nearS, unitM*nearM)
 		for a := max(nearS-1, 0); a <= min(nearS+1, levels); a++ {
@@ -83,7 +83,7 @@ func steps(src []float32, fit func(x []float32) float32, squared func(x []float3
 func roundLine(q []byte, x []float32, n, scale, minimum float32) {
 	inverse := reciprocal(scale)
 	for i, v := range x {
-		q[i] = byte(nearest((v+minimum)*inverse, n))
+		q[i] = byte(nearest(float32((v+minimum)*inverse), n))
 	}
 }
 
