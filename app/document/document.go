@@ -49,6 +49,7 @@ type Section struct {
 	Page    int    // from 1; 0 if the document has none. Pages of Word are those of its last save
 	Heading string // the heading it stands under; "" before the first
 	Text    string // "" for a page of a PDF without text, or where the end of the file holds none
+	Problem string // why a page of a PDF could not be read; the others still are
 
 	// how far the document is read with this section: bytes of the file, parts
 	// of an EPUB or pages of a PDF
