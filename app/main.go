@@ -5,6 +5,10 @@ import (
 	"os"
 
 	"kestrel/app/cli"
+	"kestrel/app/document"
 )
 
-func main() { os.Exit(cli.Run(cli.System(), os.Args[1:])) }
+func main() {
+	document.RunExtractor()
+	os.Exit(cli.Run(cli.System(), os.Args[1:]))
+}

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/unicode"
+
+	"kestrel/app/document"
 )
 
 // formats are files that look like text to nobody, by how they begin.
@@ -20,6 +22,37 @@ var formats = []struct{ magic, name, way string }{
 	{"{\\rtf", "an RTF file", "save it as plain text first"},
 	{"\x1f\x8b", "compressed by gzip", "unpack it: zcat FILE > text.txt"},
 	{"GGUF", "a model", "give it to --model"},
+}
+
+// openDocument opens a document of any format that is read, or the text on
+// standard input for "-", and tells what its reader should know.
+func (a *app) openDocument(ctx context.Context, path string) (*document.Document, error) {
+	type opened struct {
+		d   *document.Document
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		var o opened
+		if path == "-" {
+			o.d, o.err = document.OpenReader(ctx, a.In, "standard input", document.Options{Format: document.Text})
+		} else {
+			o.d, o.err = document.Open(ctx, path, document.Options{})
+		}
+		done <- o
+	}()
+	select {
+	case o := <-done:
+		if o.err != nil {
+			return nil, o.err
+		}
+		for _, note := range o.d.Notes {
+			a.note("%s: %s", o.d.Name, note)
+		}
+		return o.d, nil
+	case <-ctx.Done(): // a read that waits goes on, and ends with the program
+		return nil, ctx.Err()
+	}
 }
 
 // readDocument reads a text or Markdown file, or standard input for "-".

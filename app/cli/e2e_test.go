@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kestrel/app/document"
 )
 
 // The tests of this file run the built-in model on a Vulkan device, the
@@ -199,6 +201,7 @@ func TestDeviceBench(t *testing.T) {
 const asProgram = "KESTREL_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
+	document.RunExtractor()
 	if os.Getenv(asProgram) != "" {
 		os.Exit(Run(System(), os.Args[1:]))
 	}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"kestrel/app/document"
 	"kestrel/engine"
 	"kestrel/engine/chat"
 )
@@ -18,17 +20,20 @@ func (a *app) summarizeCommand() *cobra.Command {
 	var words, limit int
 	cmd := &cobra.Command{
 		Use:   "summarize FILE",
-		Short: "Read a whole text and sum it up",
-		Long: `Read a whole text or Markdown file, whatever its length, and print a summary.
-The file is read chunk by chunk, in memory of constant size, with progress on
-standard error; nothing of it is left out. It is UTF-8, or UTF-16 with a byte
-order mark. "-" reads standard input.
+		Short: "Read a whole document and sum it up",
+		Long: `Read a whole document, whatever its length, and print a summary. It is text,
+Markdown, source code, HTML, PDF, Word (.docx) or EPUB; text may be UTF-8, UTF-16
+or GB18030. It is read piece by piece, in memory of constant size, with progress
+on standard error, and none of its text is left out; pictures are not looked at.
+A PDF of scanned pages needs text recognition first. "-" reads text from standard
+input.
 
 A model remembers the gist of texts longer than those it was trained on, but
 detail far back fades; a note says so where it applies.`,
 		Example: `  kestrel summarize report.md
-  kestrel summarize book.txt --words 300 --model ~/models/falcon-mamba-7b-instruct
-  pdftotext paper.pdf - | kestrel summarize - --words 100 > summary.txt`,
+  kestrel summarize book.epub --words 300 --model ~/models/falcon-mamba-7b-instruct
+  kestrel summarize paper.pdf --words 100 > summary.txt
+  git log -p | kestrel summarize -`,
 		Args: exactly(1, `one FILE, or "-" for standard input`),
 		RunE: a.command(func(ctx context.Context, args []string) error {
 			if words < 1 {
@@ -44,27 +49,19 @@ detail far back fades; a note says so where it applies.`,
 			if err != nil {
 				return err
 			}
-			text, err := a.readDocument(ctx, args[0])
+			doc, err := a.openDocument(ctx, args[0])
 			if err != nil {
 				return err
 			}
+			defer doc.Close()
 			return mf.with(ctx, a, func(m Model, s Session) error {
-				request := summaryRequest(text, words)
-				full, err := m.Template().Render([]chat.Message{{Role: chat.User, Content: request}}, true)
+				start := time.Now()
+				tokens, err := a.feedDocument(ctx, m, s, doc, words)
 				if err != nil {
 					return err
 				}
-				tok := m.Tokenizer()
-				ids := encodeTurn(tok, full, request)
-				if prefix := tok.Prefix(); !strings.HasPrefix(full, tok.Decode(prefix)) {
-					ids = append(prefix, ids...)
-				}
-				if trained := m.Config().MaxTrained; trained > 0 && len(ids) > trained {
-					a.note("the text has %d tokens; %s was trained on texts of up to %d: all of it is read, but detail far from the end fades", len(ids), m.Name(), trained)
-				}
-				start := time.Now()
-				if err := a.feed(ctx, s, ids); err != nil {
-					return err
+				if trained := m.Config().MaxTrained; trained > 0 && tokens > trained {
+					a.note("the text has %d tokens; %s was trained on texts of up to %d: all of it is read, but detail far from the end fades", tokens, m.Name(), trained)
 				}
 				read := time.Since(start)
 				r, err := s.Generate(ctx, sampler, engine.GenerateOptions{Max: limit}, a.emit)
@@ -74,7 +71,7 @@ detail far back fades; a note says so where it applies.`,
 				if r.Reason == engine.ReasonLength {
 					a.note("the summary was cut off at %d tokens; -n allows more", limit)
 				}
-				a.detail("read %d tokens in %.2f s (%.1f/s), wrote %d in %.2f s (%.1f/s)", len(ids), read.Seconds(), perSecond(len(ids), read),
+				a.detail("read %d tokens in %.2f s (%.1f/s), wrote %d in %.2f s (%.1f/s)", tokens, read.Seconds(), perSecond(tokens, read),
 					r.Tokens, r.Duration.Seconds(), perSecond(r.Tokens, r.Duration))
 				return err
 			})
@@ -85,6 +82,79 @@ detail far back fades; a note says so where it applies.`,
 	cmd.Flags().IntVar(&words, "words", 150, "words of the summary at most; the model is asked, not forced, to keep to it")
 	cmd.Flags().IntVarP(&limit, "max-tokens", "n", 0, "tokens to write at most (default enough for --words)")
 	return cmd
+}
+
+// feedTokens is about how many tokens of a document wait for the device.
+const feedTokens = 1 << 14
+
+// feedDocument feeds the request with the document in its place, piece by piece,
+// and returns the number of tokens.
+func (a *app) feedDocument(ctx context.Context, m Model, s Session, doc *document.Document, words int) (int, error) {
+	const place = "\x01document\x01"
+	full, err := m.Template().Render([]chat.Message{{Role: chat.User, Content: summaryRequest(place, words)}}, true)
+	if err != nil {
+		return 0, err
+	}
+	at := strings.LastIndex(full, place)
+	if at < 0 {
+		return 0, fmt.Errorf("the chat template of %s leaves out what the user says", m.Name())
+	}
+	tok := m.Tokenizer()
+	ids := tok.Encode(full[:at], true)
+	if prefix := tok.Prefix(); !strings.HasPrefix(full, tok.Decode(prefix)) {
+		ids = append(prefix, ids...)
+	}
+	bar := a.progress("reading", "tok")
+	defer bar.done()
+	fed, share := 0, 0.0 // tokens; of the document
+	feed := func(n int) error {
+		err := s.Feed(ctx, ids[:n], func(done, _ int) {
+			bar.set(int64(fed+done), max(int64(fed+n), int64(float64(fed+len(ids))/max(share, 1e-9))))
+		})
+		fed += n
+		ids = append(ids[:0], ids[n:]...)
+		return err
+	}
+	space := "" // ends a part, and goes before the next: none is wanted at the end
+	blank, unread := 0, 0
+	for part, err := range doc.Sections(ctx) {
+		if err != nil {
+			return fed, err
+		}
+		switch {
+		case part.Problem != "":
+			unread++
+		case part.Text == "" && part.Page > 0 && doc.Format == document.PDF:
+			blank++
+		}
+		text := strings.TrimRightFunc(part.Text, unicode.IsSpace)
+		if text == "" {
+			continue
+		}
+		between := part.Text[len(text):]
+		if share == 0 {
+			text = strings.TrimLeftFunc(text, unicode.IsSpace)
+		}
+		ids = append(ids, tok.Encode(space+text, false)...)
+		space = between
+		share = float64(part.Done) / float64(part.Total)
+		if n := len(ids) - len(ids)%m.Chunk(); len(ids) >= feedTokens {
+			if err := feed(n); err != nil {
+				return fed, err
+			}
+		}
+	}
+	ids = append(ids, tok.Encode(full[at+len(place):], true)...)
+	share = 1
+	err = feed(len(ids))
+	bar.done()
+	if blank > 0 {
+		a.note("%d of %d pages hold no text, only pictures or nothing; they were not read", blank, doc.Pages)
+	}
+	if unread > 0 {
+		a.note("%d of %d pages are damaged and were not read", unread, doc.Pages)
+	}
+	return fed, err
 }
 
 // summaryRequest asks before the text, so that the model knows what to look

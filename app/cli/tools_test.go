@@ -327,6 +327,7 @@ func TestSummarize(t *testing.T) {
 	}
 	for _, test := range []struct{ input, path, err string }{
 		{"", "-", "standard input: there is no text in it"},
+		{" \n", "-", "standard input: there is no text in it"},
 		{"", dir, "is a folder"},
 		{"", filepath.Join(dir, "missing"), "no such file"},
 		{"\x7fELF\x00", "-", "this is no text"},

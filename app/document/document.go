@@ -61,8 +61,8 @@ type Section struct {
 type Options struct {
 	// Format, if set, is taken for granted: nothing is guessed from name or content.
 	Format Format
-	// Extractor is the command that runs ServeExtractor; without one it is this
-	// program with the argument "extract-pdf".
+	// Extractor is the command that reads PDFs; without one it is this program,
+	// whose main has to call RunExtractor.
 	Extractor []string
 	// CacheDir keeps the compiled PDF reader; "" is the user's cache folder.
 	CacheDir string
@@ -145,7 +145,7 @@ func open(ctx context.Context, src *source, o Options) (*Document, error) {
 
 func (d *Document) open(ctx context.Context, o Options) error {
 	if d.Size == 0 {
-		return d.fail(ErrEmpty, "the file is empty (0 bytes)", "check that it was copied or downloaded whole")
+		return d.fail(ErrEmpty, "there is no text in it (0 bytes)", "check that it was copied or downloaded whole")
 	}
 	head := make([]byte, min(d.Size, sniffBytes))
 	if _, err := io.ReadFull(d.src.reader(), head); err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"time"
 
@@ -40,10 +41,24 @@ type frame struct {
 	Done  bool   `json:"done,omitempty"`  // every page was written
 }
 
-// ServeExtractor is the body of the process that reads a PDF from in, which is a
+// extractor is the argument that makes a program the reader of a PDF.
+const extractor = "extract-pdf"
+
+// RunExtractor does nothing, unless this process was started to read a PDF: then
+// it does so and ends the process. main calls it first, and TestMain of tests
+// that open PDFs.
+func RunExtractor() {
+	if len(os.Args) > 1 && os.Args[1] == extractor {
+		// Ctrl-C goes to the whole group; the process that reads us ends us
+		signal.Ignore(os.Interrupt)
+		os.Exit(serveExtractor(context.Background(), os.Args[2:], os.Stdin, os.Stdout))
+	}
+}
+
+// serveExtractor is the body of the process that reads a PDF from in, which is a
 // file, and writes frames to out; args are the command's. It returns the exit
 // code. PDFium runs in WebAssembly without access to files or network.
-func ServeExtractor(ctx context.Context, args []string, in *os.File, out io.Writer) int {
+func serveExtractor(ctx context.Context, args []string, in *os.File, out io.Writer) int {
 	flags := flag.NewFlagSet("extract-pdf", flag.ContinueOnError)
 	cache := flags.String("cache", "", "folder of the compiled PDF reader")
 	if flags.Parse(args) != nil {

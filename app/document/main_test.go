@@ -1,7 +1,6 @@
 package document
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -12,10 +11,9 @@ import (
 // TestMain lets the test binary stand in for the program as a PDF's reader, and
 // for readers that go wrong.
 func TestMain(m *testing.M) {
+	RunExtractor()
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
-		case "extract-pdf":
-			os.Exit(ServeExtractor(context.Background(), os.Args[2:], os.Stdin, os.Stdout))
 		case "hang":
 			fmt.Println(`{"ready":true}` + "\n" + `{"pages":2}` + "\n" + `{"page":1,"text":"one"}`)
 			time.Sleep(time.Hour)

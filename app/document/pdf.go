@@ -29,7 +29,7 @@ func (d *Document) openPDF(ctx context.Context, o Options) error {
 		if err != nil {
 			return fmt.Errorf("%s: find this program to start the PDF reader: %w", d.Name, err)
 		}
-		o.Extractor = []string{self, "extract-pdf"}
+		o.Extractor = []string{self, extractor}
 	}
 	if o.CacheDir == "" {
 		dir, err := os.UserCacheDir()
