@@ -180,8 +180,9 @@ compute shaders, on any graphics card or on the processor. Such a model reads a
 text of any length in memory of constant size.
 
 Without --model a tiny model that is built in answers; it shows how things work
-and knows little. Give --model the folder of a model in Hugging Face layout, or
-a .gguf file, or set KESTREL_MODEL.
+and knows little. 'kestrel model pull' fetches others; give their name to --model,
+or the folder of a model in Hugging Face layout, or a .gguf file, or set
+KESTREL_MODEL.
 
 Results go to standard output, everything else to standard error.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,

@@ -88,7 +88,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	if want := 10; seen != want {
+	if want := 15; seen != want {
 		t.Errorf("%d commands, want %d", seen, want)
 	}
 }

@@ -2,10 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -78,8 +75,10 @@ func (vulkanEngine) Open(ctx context.Context, name string, o engine.Options) (Mo
 		m, err = engine.OpenFS(ctx, assets.Demo(), ".", o)
 	} else if shape, precision, ok := randomModel(name); ok {
 		m, err = engine.OpenRandom(ctx, shape, precision, o)
-	} else if err = exists(name); err == nil {
-		m, err = engine.Open(ctx, name, o)
+	} else if path, missing := locate(name); missing != nil {
+		err = missing
+	} else {
+		m, err = engine.Open(ctx, path, o)
 	}
 	if err != nil {
 		return nil, err
@@ -135,17 +134,6 @@ func randomModel(name string) (shape, precision string, ok bool) {
 	return shape, precision, ok
 }
 
-// exists explains a --model that names nothing.
-func exists(name string) error {
-	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no model %q: there is no such file or folder; give the folder of a model in Hugging Face layout, "+
-			"a .gguf file, or %q for the built-in model", name, builtin)
-	} else if err != nil {
-		return fmt.Errorf("model %q: %w", name, err)
-	}
-	return nil
-}
-
 // openCheckpoint opens a model's files alone, without a device.
 func openCheckpoint(name string) (*checkpoint.Checkpoint, error) {
 	if name == builtin {
@@ -154,8 +142,9 @@ func openCheckpoint(name string) (*checkpoint.Checkpoint, error) {
 	if shape, precision, ok := randomModel(name); ok {
 		return checkpoint.OpenRandom(shape, precision)
 	}
-	if err := exists(name); err != nil {
+	path, err := locate(name)
+	if err != nil {
 		return nil, err
 	}
-	return checkpoint.Open(name)
+	return checkpoint.Open(path)
 }

@@ -23,7 +23,7 @@ type modelFlags struct {
 }
 
 func (f *modelFlags) nameFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&f.model, "model", "m", "", `folder in Hugging Face layout, .gguf file, or "demo" for the built-in model (default $KESTREL_MODEL, else "demo")`)
+	cmd.Flags().StringVarP(&f.model, "model", "m", "", `name in the library, folder in Hugging Face layout, .gguf file, or "demo" for the built-in model (default $KESTREL_MODEL, else "demo")`)
 }
 
 func (f *modelFlags) add(cmd *cobra.Command) {

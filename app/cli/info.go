@@ -41,7 +41,7 @@ type infoJSON struct {
 func (a *app) modelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "model",
-		Short: "Look into models",
+		Short: "Get models, list, check and remove them",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("there is no command \"model %s\"", args[0])
@@ -51,6 +51,7 @@ func (a *app) modelCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	cmd.AddCommand(a.infoCommand())
+	cmd.AddCommand(a.libraryCommands()...)
 	return cmd
 }
 

@@ -24,6 +24,7 @@ var layers = [][]string{
 	{"engine/reference"},
 	{"engine/mamba"},
 	{"engine"},
+	{"app/library"},
 	{"app/session", "app/store", "app/document"},
 	{"app/cli", "app/ui"},
 	{"app"},
@@ -32,7 +33,7 @@ var layers = [][]string{
 // noVulkan lists the packages that run without a GPU and its libraries.
 var noVulkan = []string{
 	"engine/weights", "engine/checkpoint", "engine/tokenizer", "engine/sample", "engine/chat", "engine/reference",
-	"app/store", "app/document", "assets", "shaders", "build",
+	"app/library", "app/store", "app/document", "assets", "shaders", "build",
 }
 
 const (
