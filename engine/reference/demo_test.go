@@ -2,11 +2,16 @@ package reference
 
 import (
 	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
 	"kestrel/engine/checkpoint"
+	"kestrel/engine/checkpoint/checkpointtest"
 	"kestrel/engine/reference/golden"
 	"kestrel/engine/weights"
 )
@@ -29,20 +34,36 @@ func TestDemoAgainstTransformers(t *testing.T) {
 	checkGolden(t, openModel(t, "../../assets/demo"), golden.Prompts(t, "../testdata/demo-golden.json"))
 }
 
+var writeDemo = flag.String("write-demo", "", "folder to write the demo model to, as GGUF in every type that llama.cpp is asked about")
+
+// TestWriteDemo makes the files that build/reference/make_llamacpp.py gives to
+// llama.cpp.
+func TestWriteDemo(t *testing.T) {
+	if *writeDemo == "" {
+		t.Skip("no -write-demo")
+	}
+	demo := openDemo(t)
+	for _, d := range append(checkpointtest.Quantizations(), weights.F32, weights.F16) {
+		file := filepath.Join(*writeDemo, demoFile(d)+".gguf")
+		if err := os.WriteFile(file, golden.GGUF(t, demo, d), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func demoFile(d weights.DType) string { return "demo-" + strings.ToLower(d.String()) }
+
 // The same GGUF file in llama.cpp and here, the same tensors to the byte: the
 // same greedy text after every prompt, to the last of 64 tokens.
 func TestDemoSaysWhatLlamaCppSays(t *testing.T) {
 	demo := openDemo(t)
-	for _, c := range []struct {
-		file  string
-		dtype weights.DType
-	}{{"demo-f32", weights.F32}, {"demo-f16", weights.F16}, {"demo-q8_0", weights.Q8_0}} {
-		t.Run(c.file, func(t *testing.T) {
-			if testing.Short() && c.dtype != weights.F32 {
+	for _, d := range append(checkpointtest.Quantizations(), weights.F32, weights.F16) {
+		t.Run(d.String(), func(t *testing.T) {
+			if testing.Short() && d != weights.F32 {
 				t.Skip("one precision is enough for a short run, as with -race")
 			}
-			texts := golden.LlamaCpp(t, "../testdata/llamacpp/"+c.file+".json")
-			file := golden.GGUF(t, demo, c.dtype)
+			texts := golden.LlamaCpp(t, "../testdata/llamacpp/"+demoFile(d)+".json")
+			file := golden.GGUF(t, demo, d)
 			if got := golden.TensorsHash(t, file); got != texts.TensorsSHA256 {
 				t.Fatalf("not the tensors llama.cpp was given: %s, %s; %s", got, texts.TensorsSHA256, remake)
 			}
