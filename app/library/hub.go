@@ -281,7 +281,7 @@ func plainURLError(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		u, parseErr := url.Parse(ue.URL)
-		if parseErr != nil {
+		if op := new(net.OpError); parseErr != nil || errors.As(ue.Err, &op) && op.Op == "dial" { // which says where to
 			return ue.Err
 		}
 		return fmt.Errorf("%s: %w", u.Host, ue.Err)

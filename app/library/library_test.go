@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -232,8 +233,12 @@ func TestFind(t *testing.T) {
 		t.Errorf("broken: %v", err)
 	}
 	list, err := l.List()
-	if err != nil || len(list) != 8 {
-		t.Fatalf("%d models, %v", len(list), err)
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name)
+	}
+	if want := []string{"A/One", "b/g:s/m.Q8.gguf", "b/one", "b/two", "b/two@v1", "broken", "elsewhere", "mine"}; err != nil || !slices.Equal(names, want) {
+		t.Fatalf("%q, %v; want %q", names, err, want)
 	}
 	for _, name := range []string{"broken", "mine"} {
 		if _, err := l.Remove(name); err != nil {

@@ -1,6 +1,7 @@
 package library
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -104,7 +105,7 @@ func (l *Library) List() ([]*Entry, error) {
 		list = append(list, e)
 	}
 	slices.SortFunc(list, func(a, b *Entry) int {
-		return strings.Compare(strings.ToLower(a.Name)+a.Name, strings.ToLower(b.Name)+b.Name)
+		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
 	})
 	return list, nil
 }

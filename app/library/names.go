@@ -64,7 +64,11 @@ func ParseRef(s string) (Ref, error) {
 	case !isGGUF(r.File):
 		return Ref{}, badRef(s, "a file that is named must be a .gguf; leave it out for safetensors")
 	}
-	return r, checkPath(r.File)
+	if err := checkPath(r.File); err != nil {
+		err.(*Error).Way = "" // it is the user's own
+		return Ref{}, err
+	}
+	return r, nil
 }
 
 func badRef(s, problem string) error {
