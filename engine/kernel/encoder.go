@@ -15,6 +15,8 @@ import (
 type Set struct {
 	dev  *vulkan.Device
 	tune Tuning
+	// subgroup is the lanes of a subgroup that pipelines ask for; 0 leaves it to the driver, as all but tests do.
+	subgroup int
 
 	mu    sync.Mutex
 	ready map[string]*vulkan.Pipeline // by key
@@ -129,7 +131,7 @@ func (e *Encoder) run(shader string, constants []uint32, x, y int, push []any, a
 	if e.err != nil {
 		return
 	}
-	spec := vulkan.PipelineSpec{Name: shader, Bindings: len(args), PushBytes: 4 * len(push), Constants: constants}
+	spec := vulkan.PipelineSpec{Name: shader, Bindings: len(args), PushBytes: 4 * len(push), Constants: constants, SubgroupSize: e.set.subgroup}
 	if e.rec == nil {
 		code, err := shaders.SPIRV(shader)
 		if err != nil {

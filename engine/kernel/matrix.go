@@ -83,8 +83,13 @@ func slabRows(d weights.DType, rows, cols int, lim vulkan.Limits) int {
 
 // NewMatrix allocates a matrix for the two-dimensional tensor t; Upload fills it.
 func NewMatrix(dev *vulkan.Device, t weights.Tensor) (*Matrix, error) {
-	if len(t.Shape) != 2 {
-		return nil, fmt.Errorf("tensor %q of %s: shape %v, want two dimensions: %w", t.Name, t.File, t.Shape, weights.ErrBadModel)
+	return newMatrix(dev, t, dev.Limits())
+}
+
+// newMatrix is NewMatrix for slabs within lim, which may be tighter than the device's limits.
+func newMatrix(dev *vulkan.Device, t weights.Tensor, lim vulkan.Limits) (*Matrix, error) {
+	if len(t.Shape) != 2 || t.Shape[0] < 1 || t.Shape[1] < 1 {
+		return nil, fmt.Errorf("tensor %q of %s: shape %v, want two dimensions, none of them 0: %w", t.Name, t.File, t.Shape, weights.ErrBadModel)
 	}
 	if _, err := suffix(t.DType); err != nil {
 		return nil, fmt.Errorf("tensor %q of %s: %w", t.Name, t.File, err)
@@ -93,7 +98,6 @@ func NewMatrix(dev *vulkan.Device, t weights.Tensor) (*Matrix, error) {
 	if m.DType == weights.Q8_0 && m.Cols%32 != 0 {
 		return nil, fmt.Errorf("tensor %q of %s: Q8_0 rows of %d columns, not whole blocks of 32: %w", t.Name, t.File, m.Cols, weights.ErrBadModel)
 	}
-	lim := dev.Limits()
 	step := slabRows(m.DType, m.Rows, m.Cols, lim)
 	if step == 0 {
 		return nil, fmt.Errorf("tensor %q of %s: one row is larger than the device's storage buffer range of %d bytes: %w",

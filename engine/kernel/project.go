@@ -21,10 +21,10 @@ type Norm struct {
 
 // Project computes y[t] = W x[t] for tokens t, with f32 sums.
 //
-//	X [Tokens][≥ Padded(Cols)], rows XStride floats apart, of which the first is row Token0
+//	X [Tokens][≥ Padded(Cols)], rows XStride floats apart (a multiple of 4), of which the first is row Token0
 //	Y [Tokens][≥ Rows], rows YStride floats apart
 //
-// The columns of X between Cols and Padded(Cols) must be finite.
+// The columns of X between Cols and Padded(Cols) must be finite, and zero where there is a Norm: its mean sees them.
 type Project struct {
 	W                *Matrix
 	X, Y             vulkan.View
