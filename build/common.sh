@@ -57,7 +57,8 @@ go_environment() {
   find_go || die "no Go from 1.21 on; run build/setup"
   export PATH CGO_ENABLED=1
   # A clone that belongs to another user makes git, and so a stamped build, fail.
-  export GOFLAGS="${GOFLAGS:+$GOFLAGS }-buildvcs=false"
+  # x11: the window runs on X11 and, through XWayland, on Wayland. Natively there GLFW takes no Chinese input.
+  export GOFLAGS="${GOFLAGS:+$GOFLAGS }-buildvcs=false -tags=x11"
   if [ "$(uname)" = Darwin ] && command -v brew >/dev/null; then
     export CGO_CFLAGS="${CGO_CFLAGS:--O2 -g} -I$(brew --prefix)/include"
   fi

@@ -1,0 +1,20 @@
+package ui
+
+import (
+	_ "fyne.io/fyne/v2/app"
+	_ "fyne.io/fyne/v2/test"
+	_ "fyne.io/fyne/v2/widget"
+	_ "fyne.io/fyne/v2/lang"
+	_ "fyne.io/fyne/v2/dialog"
+	_ "fyne.io/fyne/v2/data/binding"
+	_ "github.com/NVIDIA/go-nvml/pkg/nvml"
+	_ "github.com/alecthomas/chroma/v2/lexers"
+	_ "github.com/alecthomas/chroma/v2/styles"
+	_ "github.com/google/uuid"
+	_ "github.com/yuin/goldmark"
+	_ "modernc.org/sqlite"
+	_ "gonum.org/v1/plot"
+	_ "gonum.org/v1/plot/plotter"
+	_ "gonum.org/v1/plot/vg/vgsvg"
+	_ "gonum.org/v1/plot/vg/vgimg"
+)
