@@ -7,6 +7,14 @@ have_compiler() { command -v "${CC:-gcc}" >/dev/null || command -v cc >/dev/null
 have_libc() { header stdlib.h; }
 have_git() { command -v git >/dev/null; }
 have_headers() { header vulkan/vulkan.h; }
+have_window() {
+  local name
+  for name in X11/Xlib.h X11/Xcursor/Xcursor.h X11/extensions/{Xrandr,Xinerama,XInput2,xf86vmode}.h GL/gl.h; do
+    [ "$(uname)" != Linux ] || header "$name" || return 1
+  done
+}
+# have_display: what the tests of the window draw on.
+have_display() { [ "$(uname)" != Linux ] || { command -v Xvfb && command -v xdotool; } >/dev/null; }
 have_spirv_tools() { command -v spirv-val >/dev/null; }
 have_glslc() { command -v "${GLSLC:-glslc}" >/dev/null; }
 
@@ -19,6 +27,8 @@ describe() {
     certificates) echo "root certificates, for the Go module proxy" ;;
     headers) echo "Vulkan headers" ;;
     loader) echo "Vulkan loader" ;;
+    window) echo "X11 and OpenGL headers, for the window" ;;
+    display) echo "Xvfb and xdotool, for the tests of the window" ;;
     driver) echo "Vulkan driver: of the GPU, else Mesa's software one (Debian 12's is too slow)" ;;
     validation) echo "Khronos validation layer, for the tests" ;;
     spirv-tools) echo "spirv-val, for the tests" ;;
@@ -134,7 +144,8 @@ print_instructions() {
       fedora | rhel | centos | rocky | almalinux) cat <<'TEXT' ;;
 On Fedora install what Kestrel needs by
   sudo dnf install golang gcc glibc-devel git ca-certificates vulkan-headers vulkan-loader \
-    vulkan-validation-layers spirv-tools glslc
+    libX11-devel libXcursor-devel libXrandr-devel libXinerama-devel libXi-devel libXxf86vm-devel mesa-libGL-devel \
+    vulkan-validation-layers spirv-tools glslc xorg-x11-server-Xvfb xdotool
 and a driver: for AMD, Intel or no GPU
   sudo dnf install mesa-vulkan-drivers
 for NVIDIA the driver of RPM Fusion (akmod-nvidia).
@@ -142,7 +153,8 @@ TEXT
       arch | manjaro | endeavouros | cachyos) cat <<'TEXT' ;;
 On Arch install what Kestrel needs by
   sudo pacman -S --needed go gcc git ca-certificates vulkan-headers vulkan-icd-loader \
-    vulkan-validation-layers spirv-tools shaderc
+    libx11 libxcursor libxrandr libxinerama libxi libxxf86vm libglvnd \
+    vulkan-validation-layers spirv-tools shaderc xorg-server-xvfb xdotool
 and a driver: vulkan-radeon, vulkan-intel, nvidia-utils, or without a GPU
   sudo pacman -S --needed vulkan-swrast
 TEXT
@@ -159,7 +171,8 @@ put C:\msys64\ucrt64\bin on PATH, and install your GPU's driver, which brings vu
 TEXT
       *) cat <<'TEXT' ;;
 Install with your system's package manager: Go 1.21 or newer, a C compiler with its library's headers,
-git, root certificates, the Vulkan headers, the Vulkan loader (libvulkan.so.1) and a Vulkan driver
+git, root certificates, the headers of X11 (Xlib, Xcursor, Xrandr, Xinerama, Xi, Xxf86vm) and OpenGL,
+the Vulkan headers, the Vulkan loader (libvulkan.so.1) and a Vulkan driver
 (your GPU's, or Mesa's lavapipe); for the tests the Khronos validation layer and SPIRV-Tools.
 TEXT
     esac
