@@ -65,7 +65,7 @@ func shapeConfig(kind Kind, hidden, layers, inner, rank, vocab int) Config {
 
 // Random returns a model of the given sizes with random weights, matrices of
 // type d, to measure speed without a download. Matrices whose rows are no
-// whole blocks of d stay F16, as llama-quantize leaves them.
+// whole blocks of d get [weights.Fallback] of it, as converters do.
 //
 // Matrices share one buffer in memory, as large as the largest of them; a
 // device gets each its own copy. Its tokenizer knows single bytes.
@@ -86,7 +86,7 @@ func OpenRandom(shape, precision string) (*Checkpoint, error) {
 	}
 	d, ok := weights.ParseDType(strings.ToUpper(precision))
 	if !ok || !d.Decodable() {
-		return nil, fmt.Errorf("precision %q: %w; try f16 or q8_0", precision, weights.ErrUnsupported)
+		return nil, fmt.Errorf("precision %q: %w; try f16, q8_0 or q4_k", precision, weights.ErrUnsupported)
 	}
 	return Random("random "+shape+" "+precision, c, d)
 }
@@ -138,10 +138,7 @@ func (s *randomSource) Tensor(name string) (weights.Tensor, error) {
 const poolValues = 1 << 18
 
 func (s *randomSource) matrix(name string, shape []int) (weights.Tensor, error) {
-	d := s.dtype
-	if shape[1]%d.BlockSize() != 0 {
-		d = weights.F16
-	}
+	d := weights.Fallback(s.dtype, shape[1])
 	need := int(d.Bytes(shape[0] * shape[1]))
 	if len(s.pools[d]) < need {
 		pattern, err := s.pattern(d)

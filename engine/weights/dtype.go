@@ -10,7 +10,7 @@ import (
 type DType uint8
 
 // The types Kestrel computes with are F32, F16, BF16 and the block
-// quantizations of GGML, which package quant describes (see
+// quantizations, which package quant describes (see
 // [DType.Decodable]); the others exist so that a file that holds them can be
 // described and refused by name.
 const (
@@ -30,6 +30,8 @@ const (
 	Q6_K
 	IQ4_NL
 	IQ4_XS
+	NF4 // bitsandbytes' 4 bits in blocks of 64, as package quant lays them out
+	FP4
 	F64
 	I64
 	I32
@@ -72,6 +74,8 @@ var dtypes = [numDTypes]dtype{
 	Q6_K:    blocks(quant.Q6_K),
 	IQ4_NL:  blocks(quant.IQ4_NL),
 	IQ4_XS:  blocks(quant.IQ4_XS),
+	NF4:     blocks(quant.NF4),
+	FP4:     blocks(quant.FP4),
 	F64:     plain("F64", 8),
 	I64:     plain("I64", 8),
 	I32:     plain("I32", 4),
@@ -94,8 +98,8 @@ func (d DType) String() string {
 	return dtypes[d].name
 }
 
-// BlockSize returns the elements of one block: 1 for plain types, 32 or 256
-// for quantizations.
+// BlockSize returns the elements of one block: 1 for plain types, 32, 64 or
+// 256 for quantizations.
 // A row of a tensor holds a whole number of blocks.
 func (d DType) BlockSize() int {
 	if d >= numDTypes {

@@ -1,6 +1,6 @@
 // Package quant decodes and encodes the block quantizations of GGML
 // (github.com/ggml-org/ggml, ggml-common.h and ggml-quants.c), which GGUF
-// files hold.
+// files hold, and NF4 and FP4 of 4-bit checkpoints.
 //
 // A row of a matrix is a whole number of blocks, one after the other, without
 // padding. A block holds 32 or 256 elements: small integers q, and what scales
@@ -42,6 +42,8 @@
 //	Q6_K     256       210    6.5625         14
 //	IQ4_NL   32        18     4.5            20
 //	IQ4_XS   256       136    4.25           23
+//	NF4      64        36     4.5            none
+//	FP4      64        36     4.5            none
 //
 // # Blocks of 32
 //
@@ -168,6 +170,17 @@
 //	s = (b[4 + j/2] >> 4*(j%2) & 15) | (scales_h >> 2*j & 3) << 4
 //	q = b[8 + 16*j + i%16] >> 4*(i/16%2) & 15
 //	x[i] = (d * (s - 32)) * K[q]
+//
+// # Blocks of 64
+//
+// NF4 and FP4, 36 bytes a block: 4-bit codes of 16 values and the magnitude
+// that scales them. This is how Kestrel holds the tensors of 4-bit checkpoints
+// (bitsandbytes), which keep codes and magnitudes in tensors of their own; the
+// first of two elements is the high nibble. The product is rounded once.
+//
+//	 0  f32      absmax
+//	 4  [32]u8   codes
+//	x[i] = absmax * V[b[4 + i/2] >> 4*(1 - i%2) & 15]     V: NF4Values, FP4Values
 //
 // # Encoding
 //

@@ -2,6 +2,8 @@ package quant
 
 import (
 	"encoding/binary"
+	"math"
+	"slices"
 	"testing"
 
 	"kestrel/engine/weights/half"
@@ -69,7 +71,11 @@ var documented = map[*Format]func(b []byte, i int) float32{
 		q := b[8+16*j+i%16] >> (4 * (i / 16 % 2)) & 15
 		return f16(b, 0) * float32(s-32) * valuesIQ4[q]
 	},
+	NF4: func(b []byte, i int) float32 { return absmax(b) * NF4Values[b[4+i/2]>>(4*(1-i%2))&15] },
+	FP4: func(b []byte, i int) float32 { return absmax(b) * FP4Values[b[4+i/2]>>(4*(1-i%2))&15] },
 }
+
+func absmax(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
 
 func f16(b []byte, at int) float32 { return half.Float32(binary.LittleEndian.Uint16(b[at:])) }
 
@@ -84,7 +90,7 @@ func sm(b []byte, j int) (s, m byte) {
 
 // TestDocumentation: the documented formulas give what the decoders give.
 func TestDocumentation(t *testing.T) {
-	for _, f := range Formats {
+	for _, f := range slices.Concat(Formats, Checkpoint4) {
 		of := documented[f]
 		for k := range 200 {
 			b := block(f, k)

@@ -9,32 +9,33 @@ import (
 // Format is one block quantization.
 type Format struct {
 	Name     string
-	Number   uint32 // ggml_type, as GGUF files number it
+	Number   uint32 // ggml_type, as GGUF files number it; 0 for NF4 and FP4
 	Elements int    // of a block
 	Bytes    int    // of a block
 
 	scales []int // offsets of the binary16 numbers in a block
+	wide   []int // offsets of the binary32 numbers
 	decode func(dst []float32, src []byte)
 	encode func(dst []byte, src []float32)
 }
 
-// The formats, described in the package's documentation.
+// The formats of GGML, described in the package's documentation.
 var (
-	Q4_0   = &Format{"Q4_0", 2, 32, 18, []int{0}, decodeQ4_0, encodeQ4_0}
-	Q4_1   = &Format{"Q4_1", 3, 32, 20, []int{0, 2}, decodeQ4_1, encodeQ4_1}
-	Q5_0   = &Format{"Q5_0", 6, 32, 22, []int{0}, decodeQ5_0, encodeQ5_0}
-	Q5_1   = &Format{"Q5_1", 7, 32, 24, []int{0, 2}, decodeQ5_1, encodeQ5_1}
-	Q8_0   = &Format{"Q8_0", 8, 32, 34, []int{0}, decodeQ8_0, encodeQ8_0}
-	Q2_K   = &Format{"Q2_K", 10, 256, 84, []int{80, 82}, decodeQ2_K, encodeQ2_K}
-	Q3_K   = &Format{"Q3_K", 11, 256, 110, []int{108}, decodeQ3_K, encodeQ3_K}
-	Q4_K   = &Format{"Q4_K", 12, 256, 144, []int{0, 2}, decodeQ4_K, encodeQ4_K}
-	Q5_K   = &Format{"Q5_K", 13, 256, 176, []int{0, 2}, decodeQ5_K, encodeQ5_K}
-	Q6_K   = &Format{"Q6_K", 14, 256, 210, []int{208}, decodeQ6_K, encodeQ6_K}
-	IQ4_NL = &Format{"IQ4_NL", 20, 32, 18, []int{0}, decodeIQ4_NL, encodeIQ4_NL}
-	IQ4_XS = &Format{"IQ4_XS", 23, 256, 136, []int{0}, decodeIQ4_XS, encodeIQ4_XS}
+	Q4_0   = &Format{"Q4_0", 2, 32, 18, []int{0}, nil, decodeQ4_0, encodeQ4_0}
+	Q4_1   = &Format{"Q4_1", 3, 32, 20, []int{0, 2}, nil, decodeQ4_1, encodeQ4_1}
+	Q5_0   = &Format{"Q5_0", 6, 32, 22, []int{0}, nil, decodeQ5_0, encodeQ5_0}
+	Q5_1   = &Format{"Q5_1", 7, 32, 24, []int{0, 2}, nil, decodeQ5_1, encodeQ5_1}
+	Q8_0   = &Format{"Q8_0", 8, 32, 34, []int{0}, nil, decodeQ8_0, encodeQ8_0}
+	Q2_K   = &Format{"Q2_K", 10, 256, 84, []int{80, 82}, nil, decodeQ2_K, encodeQ2_K}
+	Q3_K   = &Format{"Q3_K", 11, 256, 110, []int{108}, nil, decodeQ3_K, encodeQ3_K}
+	Q4_K   = &Format{"Q4_K", 12, 256, 144, []int{0, 2}, nil, decodeQ4_K, encodeQ4_K}
+	Q5_K   = &Format{"Q5_K", 13, 256, 176, []int{0, 2}, nil, decodeQ5_K, encodeQ5_K}
+	Q6_K   = &Format{"Q6_K", 14, 256, 210, []int{208}, nil, decodeQ6_K, encodeQ6_K}
+	IQ4_NL = &Format{"IQ4_NL", 20, 32, 18, []int{0}, nil, decodeIQ4_NL, encodeIQ4_NL}
+	IQ4_XS = &Format{"IQ4_XS", 23, 256, 136, []int{0}, nil, decodeIQ4_XS, encodeIQ4_XS}
 )
 
-// Formats lists them all, by their numbers.
+// Formats lists those of GGML, by their numbers.
 var Formats = []*Format{Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS}
 
 // Decode writes the elements of the blocks in src to dst. It panics when the
@@ -52,6 +53,11 @@ func (f *Format) HasNaN(src []byte) bool {
 	for ; len(src) >= f.Bytes; src = src[f.Bytes:] {
 		for _, at := range f.scales {
 			if binary.LittleEndian.Uint16(src[at:])&0x7c00 == 0x7c00 {
+				return true
+			}
+		}
+		for _, at := range f.wide {
+			if binary.LittleEndian.Uint32(src[at:])&0x7f800000 == 0x7f800000 {
 				return true
 			}
 		}
@@ -85,6 +91,9 @@ func (f *Format) Encode(dst []byte, src []float32) {
 			clear(block)
 			for _, at := range f.scales {
 				binary.LittleEndian.PutUint16(block[at:], 0x7e00)
+			}
+			for _, at := range f.wide {
+				binary.LittleEndian.PutUint32(block[at:], 0x7fc00000)
 			}
 		}
 		dst, src = dst[f.Bytes:], src[f.Elements:]

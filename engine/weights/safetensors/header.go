@@ -169,7 +169,7 @@ func integers(dec *json.Decoder, limit int) (list []int64, err error) {
 func (e *entry) tensor(file string, body []byte, at int64) (weights.Tensor, error) {
 	t := weights.Tensor{Name: e.name, File: file}
 	var ok bool
-	if t.DType, ok = weights.ParseDType(e.dtype); !ok || t.DType == weights.Q8_0 {
+	if t.DType, ok = weights.ParseDType(e.dtype); !ok || t.DType.Quantized() {
 		return t, fmt.Errorf("unknown dtype %s", show(e.dtype))
 	}
 	elements := int64(1)

@@ -36,7 +36,7 @@ func Marshal(tensors []weights.Tensor, meta map[string]string) ([]byte, error) {
 	}
 	at := 0
 	for _, t := range tensors {
-		if d, ok := weights.ParseDType(t.DType.String()); !ok || d == weights.Q8_0 {
+		if d, ok := weights.ParseDType(t.DType.String()); !ok || d.Quantized() {
 			return nil, fmt.Errorf("write safetensors: tensor %s: %w: no %v in this format", show(t.Name), weights.ErrUnsupported, t.DType)
 		}
 		shape := append([]int{}, t.Shape...)
