@@ -25,7 +25,9 @@ var layers = [][]string{
 	{"engine/mamba"},
 	{"engine"},
 	{"app/library"},
-	{"app/session", "app/store", "app/document"},
+	{"app/backend", "app/store", "app/document"},
+	{"app/dialog"},
+	{"app/session"},
 	{"app/cli", "app/ui"},
 	{"app"},
 }
