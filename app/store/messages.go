@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// AddMessage keeps a message below its Parent ("" for the conversation's first)
+// and makes it the conversation's leaf. It sets ID and Created. The message is
+// on the disk when AddMessage returns, so a question stored before its answer
+// is begun is not lost. An answer to come is added as Pending; see
+// [Store.StartAnswer].
+func (s *Store) AddMessage(ctx context.Context, m Message) (Message, error) {
+	m.ID, m.Created = NewID(), now()
+	return m, s.write(ctx, "add message", func(tx *sql.Tx) error {
+		if m.Parent != "" {
+			if _, err := row(ctx, tx, "message that is answered", value[int],
+				`SELECT 1 FROM messages WHERE id = ? AND conversation = ?`, string(m.Parent), string(m.Conversation)); err != nil {
+				return err
+			}
+		}
+		if err := one(ctx, tx, "conversation", `UPDATE conversations SET leaf = ?, updated = ? WHERE id = ?`,
+			string(m.ID), m.Created.UnixMilli(), string(m.Conversation)); err != nil {
+			return err
+		}
+		return insertMessage(ctx, tx, m)
+	})
+}
+
+func insertMessage(ctx context.Context, tx *sql.Tx, m Message) error {
+	switch {
+	case m.Role != User && m.Role != Assistant && m.Role != System:
+		return invalid("a message by nobody")
+	case m.Status != Pending && m.Status != Streaming && m.Status != Done && m.Status != Stopped && m.Status != Failed:
+		return invalid("a message of no status")
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO messages(id, conversation, parent, role, content, status, error, tokens,
+		first_token, duration, model, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(m.ID), string(m.Conversation), m.Parent.null(), string(m.Role), m.Content, string(m.Status), m.Error, m.Tokens,
+		int64(m.FirstToken), int64(m.Duration), m.Model, m.Created.UnixMilli())
+	return err
+}
+
+const selectMessage = `SELECT id, conversation, ifnull(parent, ''), role, content, status, error, tokens, first_token, duration, model, created
+	FROM messages `
+
+func scanMessage(r *sql.Rows) (m Message, err error) {
+	var created int64
+	err = r.Scan(&m.ID, &m.Conversation, &m.Parent, &m.Role, &m.Content, &m.Status, &m.Error, &m.Tokens, &m.FirstToken, &m.Duration, &m.Model, &created)
+	m.Created = timeOf(created)
+	return m, err
+}
+
+// Message gives one message. Of one that grows it is what was written by the
+// last flush; see [Answer].
+func (s *Store) Message(ctx context.Context, id ID) (Message, error) {
+	m, err := row(ctx, s.reader, "message", scanMessage, selectMessage+`WHERE id = ?`, string(id))
+	return m, failed("read message", err)
+}
+
+// Tree gives all messages of a conversation.
+func (s *Store) Tree(ctx context.Context, conversation ID) (*Tree, error) {
+	t, err := readTree(ctx, s.reader, conversation)
+	return t, failed("read messages", err)
+}
+
+func readTree(ctx context.Context, q querier, conversation ID) (*Tree, error) {
+	leaf, err := row(ctx, q, "conversation", value[ID], `SELECT ifnull(leaf, '') FROM conversations WHERE id = ?`, string(conversation))
+	if err != nil {
+		return nil, err
+	}
+	list, err := rows(ctx, q, scanMessage, selectMessage+`WHERE conversation = ? ORDER BY id`, string(conversation))
+	if err != nil {
+		return nil, err
+	}
+	return newTree(list, leaf), nil
+}
+
+// SetLeaf chooses the version of a conversation that is shown: the path from
+// the root to this message. See [Tree.Newest] for the leaf below a version.
+func (s *Store) SetLeaf(ctx context.Context, conversation, message ID) error {
+	return s.write(ctx, "choose version", func(tx *sql.Tx) error {
+		return one(ctx, tx, "message", `UPDATE conversations SET leaf = ?1
+			WHERE id = ?2 AND EXISTS (SELECT 1 FROM messages WHERE id = ?1 AND conversation = ?2)`, string(message), string(conversation))
+	})
+}
+
+// Fork makes a conversation of its own out of the path that leads to a message,
+// with the documents that came with it. The saved states are shared: nothing
+// needs to be read again. Title "" keeps the title.
+func (s *Store) Fork(ctx context.Context, message ID, title string) (Conversation, error) {
+	var c Conversation
+	err := s.write(ctx, "fork conversation", func(tx *sql.Tx) error {
+		m, err := row(ctx, tx, "message", scanMessage, selectMessage+`WHERE id = ?`, string(message))
+		if err != nil {
+			return err
+		}
+		c, err = row(ctx, tx, "conversation", scanConversation, selectConversation+`WHERE c.id = ?`, string(m.Conversation))
+		if err != nil {
+			return err
+		}
+		tree, err := readTree(ctx, tx, c.ID)
+		if err != nil {
+			return err
+		}
+		documents, err := rows(ctx, tx, scanDocument, selectDocument+`WHERE conversation = ? ORDER BY id`, string(c.ID))
+		if err != nil {
+			return err
+		}
+		path := tree.PathTo(message)
+		c.ID, c.Created, c.Deleted = NewID(), now(), time.Time{}
+		c.Updated = c.Created
+		if title != "" {
+			c.Title = title
+		}
+		copies := map[ID]ID{"": ""}
+		for _, m := range path {
+			copies[m.ID] = NewID()
+		}
+		c.Leaf = copies[message]
+		if err := insertConversation(ctx, tx, c); err != nil {
+			return err
+		}
+		for _, m := range path {
+			from := m.ID
+			m.ID, m.Conversation, m.Parent = copies[m.ID], c.ID, copies[m.Parent]
+			if m.Status == Pending || m.Status == Streaming {
+				m.Status = Stopped
+			}
+			if err := insertMessage(ctx, tx, m); err != nil {
+				return err
+			}
+			if err := shareStates(ctx, tx, "message", from, m.ID, c.ID); err != nil {
+				return err
+			}
+		}
+		for _, d := range documents {
+			on, ok := copies[d.Message]
+			if !ok {
+				continue
+			}
+			from := d.ID
+			d.ID, d.Conversation, d.Message = NewID(), c.ID, on
+			if d.Status == DocumentWaiting || d.Status == DocumentReading {
+				d.Status = DocumentPaused
+			}
+			if err := insertDocument(ctx, tx, d); err != nil {
+				return err
+			}
+			if err := shareStates(ctx, tx, "document", from, d.ID, c.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return c, err
+}
