@@ -9,6 +9,17 @@ import (
 //go:embed demo
 var files embed.FS
 
+// Fonts are the typefaces of the window, in the folder fonts: single-face
+// OpenType files that cover Latin and Chinese.
+//
+//go:embed fonts/*.otf
+var Fonts embed.FS
+
+// Translations are the texts of the window: translations/LANGUAGE/*.json.
+//
+//go:embed translations
+var Translations embed.FS
+
 // Demo returns the folder of the built-in model: a tiny trained Falcon-Mamba
 // in the Hugging Face layout (config.json, model.safetensors, tokenizer.json
 // and their companions at the root of the returned file system).
