@@ -4,8 +4,8 @@ go 1.26.0
 
 require (
 	fyne.io/fyne/v2 v2.8.1
-	github.com/NVIDIA/go-nvml v0.13.4-1
 	github.com/alecthomas/chroma/v2 v2.27.0
+	github.com/ebitengine/purego v0.11.3
 	github.com/go-text/typesetting v0.3.4
 	github.com/google/uuid v1.6.0
 	github.com/klippa-app/go-pdfium v1.21.4

@@ -7,7 +7,6 @@ import (
 	_ "fyne.io/fyne/v2/lang"
 	_ "fyne.io/fyne/v2/dialog"
 	_ "fyne.io/fyne/v2/data/binding"
-	_ "github.com/NVIDIA/go-nvml/pkg/nvml"
 	_ "github.com/alecthomas/chroma/v2/lexers"
 	_ "github.com/alecthomas/chroma/v2/styles"
 	_ "github.com/yuin/goldmark"

@@ -36,6 +36,7 @@ type DeviceInfo struct {
 	VendorID      uint32
 	DeviceID      uint32
 	UUID          [16]byte
+	PCI           string // address as Linux writes it, "0000:03:00.0"; "" where VK_EXT_pci_bus_info is missing
 	Usable        bool
 	Reason        string // why it is not usable; "" where it is
 	Heaps         []Heap
@@ -135,6 +136,9 @@ func (in *Instance) describe(pd vk.PhysicalDevice) DeviceInfo {
 	d.VendorID, d.DeviceID = uint32(r.vendor_id), uint32(r.device_id)
 	for i := range d.UUID {
 		d.UUID[i] = byte(r.uuid[i])
+	}
+	if r.pci_known != 0 {
+		d.PCI = fmt.Sprintf("%04x:%02x:%02x.%x", uint32(r.pci[0]), uint32(r.pci[1]), uint32(r.pci[2]), uint32(r.pci[3]))
 	}
 	d.Type = deviceType(uint32(r._type))
 	d.Heaps = heapsOf(r)

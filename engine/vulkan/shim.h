@@ -58,6 +58,7 @@ typedef struct {
 	char driver[256], driver_info[256];
 	uint32_t api, driver_version, vendor_id, device_id, type, features;
 	uint8_t uuid[16], cache_uuid[16];
+	uint32_t pci_known, pci[4]; // domain, bus, device, function
 	uint64_t max_storage_range, max_allocation, storage_align, noncoherent_atom;
 	uint32_t max_allocations, max_invocations, max_shared, max_push, max_stage_storage, max_bound_sets;
 	uint32_t max_groups[3], max_group_size[3];

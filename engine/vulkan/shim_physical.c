@@ -83,6 +83,7 @@ void kv_physical_query(kv_instance *in, uint64_t physical, kv_physical *o) {
 	VkPhysicalDeviceDriverProperties dr = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
 	VkPhysicalDeviceSubgroupSizeControlProperties sc = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
 	VkPhysicalDeviceMaintenance4Properties m4 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES, .maxBufferSize = UINT64_MAX};
+	VkPhysicalDevicePCIBusInfoPropertiesEXT pci = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT};
 	if (api >= VK_API_VERSION_1_1) {
 		p2.pNext = NULL;
 		void **tail = &p2.pNext;
@@ -92,6 +93,7 @@ void kv_physical_query(kv_instance *in, uint64_t physical, kv_physical *o) {
 		if (api >= VK_API_VERSION_1_2 || has(ext, n, "VK_KHR_driver_properties")) CHAIN(dr);
 		if (api >= VK_API_VERSION_1_3 || has(ext, n, "VK_EXT_subgroup_size_control")) CHAIN(sc);
 		if (api >= VK_API_VERSION_1_3 || has(ext, n, "VK_KHR_maintenance4")) CHAIN(m4);
+		if ((o->pci_known = has(ext, n, "VK_EXT_pci_bus_info"))) CHAIN(pci);
 		in->GetPhysicalDeviceProperties2(pd, &p2);
 		query_features(in, pd, api, ext, n, &o->features);
 	}
@@ -104,6 +106,10 @@ void kv_physical_query(kv_instance *in, uint64_t physical, kv_physical *o) {
 	memcpy(o->driver_info, dr.driverInfo, sizeof o->driver_info);
 	memcpy(o->uuid, id.deviceUUID, 16);
 	memcpy(o->cache_uuid, p->pipelineCacheUUID, 16);
+	o->pci[0] = pci.pciDomain;
+	o->pci[1] = pci.pciBus;
+	o->pci[2] = pci.pciDevice;
+	o->pci[3] = pci.pciFunction;
 	o->api = api;
 	o->driver_version = p->driverVersion;
 	o->vendor_id = p->vendorID;

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package sensors
+
+func loadNVML(string) nvmlLibrary { return nil }
