@@ -250,6 +250,9 @@ func Devices(validation bool) ([]vulkan.DeviceInfo, error) {
 // Name of the model, from its files.
 func (m *Model) Name() string { return m.name }
 
+// Hash tells the model from others, as checkpoint.Checkpoint.Hash has it: a state is of use to models of the same hash.
+func (m *Model) Hash() [32]byte { return m.hash }
+
 // Config holds the model's sizes.
 func (m *Model) Config() checkpoint.Config { return m.config }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kestrel/app/backend"
 	"kestrel/engine"
 	"kestrel/engine/sample"
 	"kestrel/engine/vulkan"
@@ -89,7 +90,7 @@ the same run.
 			b.app, b.runs, b.parallel = a, runs, mf.prefill == "parallel"
 			profile := mf.profile
 			mf.profile = false // timestamps would slow the measured runs
-			if err := mf.with(ctx, a, func(m Model, s Session) error { return b.measure(ctx, m, s) }); err != nil {
+			if err := mf.with(ctx, a, func(m backend.Model, s backend.Session) error { return b.measure(ctx, m, s) }); err != nil {
 				return err
 			}
 			mf.profile = profile
@@ -125,7 +126,7 @@ type bench struct {
 	out             benchJSON
 }
 
-func (b *bench) measure(ctx context.Context, m Model, s Session) error {
+func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session) error {
 	b.out.Device, b.out.Driver, b.out.Model = m.Device().Name, driver(m.Device()), m.Name()
 	for _, n := range b.prefill {
 		r := benchResult{Kind: "prefill", Tokens: n}
@@ -171,7 +172,7 @@ func (b *bench) measure(ctx context.Context, m Model, s Session) error {
 
 // median is the time of f in seconds, after one run to warm up. Each run
 // starts from an empty session that has read so many tokens.
-func (b *bench) median(ctx context.Context, s Session, read int, f func() error) (float64, error) {
+func (b *bench) median(ctx context.Context, s backend.Session, read int, f func() error) (float64, error) {
 	var times []float64
 	for run := range b.runs + 1 {
 		if err := s.Reset(); err != nil {
@@ -247,7 +248,7 @@ func (b *bench) host(ctx context.Context, mf modelFlags) error {
 	return nil
 }
 
-func kernelTime(s Session) (sum time.Duration) {
+func kernelTime(s backend.Session) (sum time.Duration) {
 	for _, t := range s.Profile() {
 		sum += t.Total
 	}
@@ -262,7 +263,7 @@ func sortedTimes(times []vulkan.KernelTime) []vulkan.KernelTime {
 }
 
 // copyBandwidth measures over less memory where there is not enough.
-func copyBandwidth(ctx context.Context, m Model) (float64, error) {
+func copyBandwidth(ctx context.Context, m backend.Model) (float64, error) {
 	for size := int64(copyBytes); ; size /= 4 {
 		gbps, err := m.CopyBandwidth(ctx, size)
 		if err == nil || !errors.Is(err, engine.ErrOutOfDeviceMemory) || size < 1<<20 {
@@ -272,7 +273,7 @@ func copyBandwidth(ctx context.Context, m Model) (float64, error) {
 }
 
 // somePrompt is n ids all over the vocabulary.
-func somePrompt(m Model, n int) []int {
+func somePrompt(m backend.Model, n int) []int {
 	ids := make([]int, n)
 	for i := range ids {
 		ids[i] = i * 7919 % m.Config().Vocab
@@ -281,7 +282,7 @@ func somePrompt(m Model, n int) []int {
 }
 
 // write takes the likeliest token n times.
-func write(ctx context.Context, s Session, n int) error {
+func write(ctx context.Context, s backend.Session, n int) error {
 	sampler, err := sample.New(sample.Params{})
 	if err != nil {
 		return err
@@ -296,7 +297,7 @@ func write(ctx context.Context, s Session, n int) error {
 
 // quant is the precision of most of the weights.
 func quant(name string) (string, error) {
-	ck, err := openCheckpoint(name)
+	ck, err := backend.OpenCheckpoint(name)
 	if err != nil {
 		return "", err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kestrel/app/backend"
 	"kestrel/engine"
 	"kestrel/engine/chat"
 )
@@ -58,11 +59,12 @@ Where standard input is no terminal each of its lines is a message.`,
 				return err
 			}
 			r := &repl{app: a, lines: bufio.NewReader(a.In)}
-			return mf.with(context.Background(), a, func(m Model, s Session) error {
+			return mf.with(context.Background(), a, func(m backend.Model, s backend.Session) error {
 				if m.Template().Fallback() {
 					a.note("%s has no chat template of its own; it may be a base model, which continues texts rather than answers", m.Name())
 				}
-				r.c = &conversation{model: m, session: s, sampler: sampler, options: engine.GenerateOptions{Max: limit}}
+				r.c = newConversation(m, s, sampler)
+				r.c.options = engine.GenerateOptions{Max: limit}
 				if system != "" {
 					r.c.messages = []chat.Message{{Role: chat.System, Content: system}}
 				}
@@ -177,9 +179,9 @@ func (r *repl) turn(text string) (leave bool, err error) {
 	case name == "/help":
 		fmt.Fprint(r.Err, chatHelp)
 	case name == "/reset":
-		err = r.c.reset()
+		r.c.reset()
 	case name == "/system":
-		err = r.c.system(argument)
+		r.c.system(argument)
 	case name == "/stats":
 		fmt.Fprintln(r.Err, r.c.stats())
 		if r.last.Tokens > 0 {
@@ -187,13 +189,10 @@ func (r *repl) turn(text string) (leave bool, err error) {
 				perSecond(r.last.Tokens, r.last.Duration), r.last.FirstToken.Seconds())
 		}
 	case name == "/undo":
-		run(func(ctx context.Context) error {
-			asked, err := r.c.undo(ctx)
-			if err == nil {
-				fmt.Fprintf(r.Err, "took back: %s\n", firstLine(asked.Content))
-			}
-			return err
-		})
+		var asked chat.Message
+		if asked, err = r.c.undo(); err == nil {
+			fmt.Fprintf(r.Err, "took back: %s\n", firstLine(asked.Content))
+		}
 	case name == "/save", name == "/load":
 		if argument == "" {
 			err = fmt.Errorf("%s wants the name of a file", name)
@@ -248,9 +247,9 @@ func (r *repl) answer(ctx context.Context, ask func(context.Context, func(string
 		r.endLine(wrote, false)
 		r.detail("read %d tokens, wrote %d (%.1f/s), ended by %s", r.c.fed, result.Tokens, perSecond(result.Tokens, result.Duration), result.Reason)
 	}
-	if trained := r.c.model.Config().MaxTrained; trained > 0 && r.c.session.Tokens() > trained && !r.warned {
+	if trained := r.c.model.Config().MaxTrained; trained > 0 && r.c.reader.Tokens() > trained && !r.warned {
 		r.warned = true
-		r.note("%d tokens read so far; %s was trained on texts of up to %d, and what it remembers of the beginning fades", r.c.session.Tokens(), r.c.model.Name(), trained)
+		r.note("%d tokens read so far; %s was trained on texts of up to %d, and what it remembers of the beginning fades", r.c.reader.Tokens(), r.c.model.Name(), trained)
 	}
 	return err
 }

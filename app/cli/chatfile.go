@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"kestrel/app/backend"
 	"kestrel/engine"
 	"kestrel/engine/chat"
 )
@@ -26,16 +27,16 @@ const chatFormat = "chat 1"
 
 // save writes the conversation to path and its state beside it.
 func (c *conversation) save(ctx context.Context, path string) error {
-	m, err := c.mark(ctx)
+	m, err := c.reader.Mark(ctx)
 	if err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(chatFile{chatFormat, c.model.Name(), c.messages, m.text}, "", " ")
+	data, err := json.MarshalIndent(chatFile{chatFormat, c.model.Name(), c.messages, c.reader.Text()}, "", " ")
 	if err != nil {
 		return err
 	}
-	if m.state != nil {
-		if err := m.state.Save(path + ".state"); err != nil {
+	if m.State != nil {
+		if err := m.State.Save(path + ".state"); err != nil {
 			return err
 		}
 	}
@@ -44,7 +45,7 @@ func (c *conversation) save(ctx context.Context, path string) error {
 
 // load puts the conversation of path in place of this one. Where its state
 // cannot be used, again is the reason, and the next turn reads the text again.
-func (c *conversation) load(ctx context.Context, e Engine, path string) (again error, err error) {
+func (c *conversation) load(ctx context.Context, e backend.Engine, path string) (again error, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -60,25 +61,19 @@ func (c *conversation) load(ctx context.Context, e Engine, path string) (again e
 			return nil, fmt.Errorf("%s: message %d has the role %q, which no conversation has", path, i+1, m.Role)
 		}
 	}
-	if err := c.forget(); err != nil {
+	if err := c.reader.Forget(); err != nil {
 		return nil, err
 	}
-	c.messages, c.prompted, c.turns = f.Messages, nil, nil
-	for i, m := range f.Messages {
-		if m.Role == chat.User {
-			c.turns = append(c.turns, turn{messages: i})
-		}
-	}
+	c.messages = f.Messages
 	if f.Read == "" {
 		return nil, nil
 	}
 	state, err := e.LoadState(path + ".state")
 	if err == nil {
-		err = c.session.SetState(ctx, state)
+		err = c.reader.Resume(ctx, f.Read, state)
 	}
 	switch {
 	case err == nil:
-		c.read = f.Read
 		return nil, nil
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, engine.ErrStateMismatch), errors.Is(err, engine.ErrBadState):
 		return err, nil

@@ -1,5 +1,5 @@
 // Package cli is Kestrel's command line: one cobra command a file, over the
-// small part of the engine that engine.go names.
+// small part of the engine that package backend names.
 //
 // Results go to standard output and everything else to standard error, so
 // that a pipe carries results only. Exit codes: 0, 1 for a failure, 2 for
@@ -20,6 +20,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"kestrel/app/backend"
 )
 
 // Exit codes.
@@ -39,7 +41,7 @@ type IO struct {
 	// terminals, which get a bar and a prompt rather than lines
 	InTerminal, OutTerminal, ErrTerminal bool
 
-	Engine Engine
+	Engine backend.Engine
 }
 
 // System is the process's own.
@@ -50,7 +52,7 @@ func System() IO {
 	return IO{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Signals: signals,
 		InTerminal: terminal(os.Stdin), OutTerminal: terminal(os.Stdout), ErrTerminal: terminal(os.Stderr),
-		Engine: vulkanEngine{},
+		Engine: backend.Vulkan{},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"kestrel/app/backend/backendtest"
 	"kestrel/engine"
 	"kestrel/engine/vulkan"
 )
@@ -63,7 +64,7 @@ func TestUsage(t *testing.T) {
 		if got.code != test.code || !strings.Contains(got.err, test.err) || got.out != "" {
 			t.Errorf("kestrel %s: code %d, stdout %q, stderr %q; want code %d and %q", test.args, got.code, got.out, got.err, test.code, test.err)
 		}
-		if test.code == 2 && len(e.opened) > 0 {
+		if test.code == 2 && len(e.Opened()) > 0 {
 			t.Errorf("kestrel %s opened the model before it looked at the flags", test.args)
 		}
 	}
@@ -99,25 +100,25 @@ func TestDevices(t *testing.T) {
 			Heaps: []vulkan.Heap{{DeviceLocal: true, Size: 8 << 30, Budget: 6 << 30, Used: 1 << 30, BudgetKnown: true}}},
 		{Index: 1, Name: "Old", Type: vulkan.Integrated, Driver: "drv", API: "1.0.0", Reason: "Vulkan 1.0 only", Heaps: []vulkan.Heap{{Size: 1 << 30, Budget: 1 << 30}}},
 	}
-	got := call(t, IO{Engine: &fakeEngine{devices: devices}}, "", "devices")
+	got := call(t, IO{Engine: &backendtest.Engine{DeviceList: devices}}, "", "devices")
 	for _, want := range []string{"0  Card (discrete, drv 1.2, Vulkan 1.3.0)", "5.0 GiB of 6.0 GiB free", "not usable: Vulkan 1.0 only", "budget unknown"} {
 		if got.code != 0 || !strings.Contains(got.out, want) {
 			t.Errorf("code %d, %q; want %q", got.code, got.out, want)
 		}
 	}
-	got = call(t, IO{Engine: &fakeEngine{devices: devices}}, "", "devices", "--json")
+	got = call(t, IO{Engine: &backendtest.Engine{DeviceList: devices}}, "", "devices", "--json")
 	want := `[{"index":0,"name":"Card","type":"discrete","driver":"drv 1.2","usable":true,"reason":"","heaps":[{"device_local":true,"size":8589934592,"budget":6442450944,"used":1073741824}]},` +
 		`{"index":1,"name":"Old","type":"integrated","driver":"drv","usable":false,"reason":"Vulkan 1.0 only","heaps":[{"device_local":false,"size":1073741824,"budget":1073741824,"used":0}]}]` + "\n"
 	if got.out != want {
 		t.Errorf("got %s, want %s", got.out, want)
 	}
-	if got := call(t, IO{Engine: &fakeEngine{}}, "", "devices"); got.code != 1 || !strings.Contains(got.err, "mesa-vulkan-drivers") {
+	if got := call(t, IO{Engine: &backendtest.Engine{}}, "", "devices"); got.code != 1 || !strings.Contains(got.err, "mesa-vulkan-drivers") {
 		t.Errorf("no device: code %d, %q", got.code, got.err)
 	}
-	if got := call(t, IO{Engine: &fakeEngine{}}, "", "devices", "--json"); got.code != 0 || got.out != "[]\n" {
+	if got := call(t, IO{Engine: &backendtest.Engine{}}, "", "devices", "--json"); got.code != 0 || got.out != "[]\n" {
 		t.Errorf("no device: code %d, %q", got.code, got.out)
 	}
-	if got := call(t, IO{Engine: &fakeEngine{deviceErr: engine.ErrNoLoader}}, "", "devices", "--json"); got.code != 1 || got.out != "" {
+	if got := call(t, IO{Engine: &backendtest.Engine{DeviceErr: engine.ErrNoLoader}}, "", "devices", "--json"); got.code != 1 || got.out != "" {
 		t.Errorf("no loader: code %d, %q", got.code, got.out)
 	}
 }
@@ -141,11 +142,11 @@ func TestModelChoice(t *testing.T) {
 	for _, test := range tests {
 		e := fake("x")
 		got := call(t, IO{Engine: e, Getenv: test.getenv}, "", append([]string{"generate", "hi", "--device", "2", "--chunk", "8"}, test.args...)...)
-		if got.code != 0 || len(e.opened) != 1 || e.opened[0] != test.want {
-			t.Errorf("%v: code %d, opened %v, want %s", test.args, got.code, e.opened, test.want)
+		if got.code != 0 || len(e.Opened()) != 1 || e.Opened()[0] != test.want {
+			t.Errorf("%v: code %d, opened %v, want %s", test.args, got.code, e.Opened(), test.want)
 		}
-		if e.o.Device != "2" || e.o.Chunk != 8 || e.o.Prefill != engine.Chunked {
-			t.Errorf("options %+v", e.o)
+		if e.Options().Device != "2" || e.Options().Chunk != 8 || e.Options().Prefill != engine.Chunked {
+			t.Errorf("options %+v", e.Options())
 		}
 	}
 }
@@ -163,8 +164,8 @@ func TestGenerate(t *testing.T) {
 		e := fake(" there")
 		if got := call(t, IO{Engine: e}, "from\nstdin \xff", args...); got.code != 0 || got.out != " there\n" {
 			t.Errorf("%v: got %+v", args, got)
-		} else if e.fed[0] != "from\nstdin \ufffd" {
-			t.Errorf("%v: fed %q", args, e.fed)
+		} else if e.Fed()[0] != "from\nstdin \ufffd" {
+			t.Errorf("%v: fed %q", args, e.Fed())
 		}
 	}
 	if got := call(t, IO{Engine: fake("")}, "", "generate", "-"); got.code != 1 || !strings.Contains(got.err, "prompt is empty") {
@@ -174,7 +175,7 @@ func TestGenerate(t *testing.T) {
 		t.Errorf("-n 3: %+v", got)
 	}
 	e := fake("x")
-	e.openErr = errFake
+	e.OpenErr = backendtest.ErrFire
 	if got := call(t, IO{Engine: e}, "", "generate", "x"); got != (result{1, "", "kestrel: the device is on fire\n"}) {
 		t.Errorf("failing device: %+v", got)
 	}
@@ -219,10 +220,10 @@ func TestInterrupt(t *testing.T) {
 		{syscall.SIGINT, 130, []string{"summarize", "cli_test.go"}, " a b c\n"},
 	} {
 		e := fake(" a b c d e f")
-		e.wait = 3
+		e.Wait = 3
 		signals := make(chan os.Signal, 2)
 		go func() {
-			<-e.waiting
+			<-e.Waiting
 			signals <- test.signal
 			signals <- test.signal // the same one again, as timeout(1) sends it
 		}()
@@ -232,10 +233,10 @@ func TestInterrupt(t *testing.T) {
 		}
 	}
 	e := fake(" a b c d e f")
-	e.wait = 3
+	e.Wait = 3
 	signals := make(chan os.Signal, 2)
 	go func() {
-		<-e.waiting
+		<-e.Waiting
 		signals <- syscall.SIGINT
 	}()
 	got := call(t, IO{Engine: e, Signals: signals}, "", "generate", "x", "--json")

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"kestrel/app/backend"
+	"kestrel/app/backend/backendtest"
 	"kestrel/app/document"
 )
 
@@ -23,7 +25,7 @@ func device(t *testing.T) IO {
 		t.Skip("needs a Vulkan device")
 	}
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(os.TempDir(), "kestrel-test-cache"))
-	return IO{Engine: vulkanEngine{}}
+	return IO{Engine: backend.Vulkan{}}
 }
 
 func TestDeviceGenerate(t *testing.T) {
@@ -124,7 +126,7 @@ func TestDeviceLogits(t *testing.T) {
 	}
 	all, last := rows("--all").Logits, rows().Logits
 	n := strings.Count(ids.out, "\n")
-	if len(all) != n || len(last) != 1 || len(last[0]) < demoTokenizer(t).VocabSize() {
+	if len(all) != n || len(last) != 1 || len(last[0]) < backendtest.Tokenizer(t).VocabSize() {
 		t.Fatalf("%d and %d rows of %d", len(all), len(last), n)
 	}
 	for i, want := range all[n-1] {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kestrel/app/backend"
 	"kestrel/engine"
 	"kestrel/engine/sample"
 )
@@ -48,7 +49,7 @@ func (f *modelFlags) name(a *app) string {
 	case a.Getenv("KESTREL_MODEL") != "":
 		return a.Getenv("KESTREL_MODEL")
 	}
-	return builtin
+	return backend.Builtin
 }
 
 func (f *modelFlags) options(a *app) (engine.Options, error) {
@@ -71,7 +72,7 @@ func (f *modelFlags) options(a *app) (engine.Options, error) {
 }
 
 // with opens the model and hands f a session of it.
-func (f *modelFlags) with(ctx context.Context, a *app, use func(Model, Session) error) (err error) {
+func (f *modelFlags) with(ctx context.Context, a *app, use func(backend.Model, backend.Session) error) (err error) {
 	o, err := f.options(a)
 	if err != nil {
 		return err

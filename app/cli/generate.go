@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kestrel/app/backend"
 	"kestrel/engine"
 )
 
@@ -79,7 +80,7 @@ same prompt gives the same text. Ctrl-C keeps what was written and exits with 13
 			if prompt == "" {
 				return errors.New("the prompt is empty; give a text to continue")
 			}
-			return mf.with(ctx, a, func(m Model, s Session) error {
+			return mf.with(ctx, a, func(m backend.Model, s backend.Session) error {
 				ids := append(m.Tokenizer().Prefix(), m.Tokenizer().Encode(prompt, true)...)
 				start := time.Now()
 				if err := a.feed(ctx, s, ids); err != nil {
@@ -124,7 +125,7 @@ same prompt gives the same text. Ctrl-C keeps what was written and exits with 13
 }
 
 // feed reads ids with progress.
-func (a *app) feed(ctx context.Context, s Session, ids []int) error {
+func (a *app) feed(ctx context.Context, s backend.Session, ids []int) error {
 	bar := a.progress("reading", "tok")
 	defer bar.done()
 	return s.Feed(ctx, ids, func(done, total int) { bar.set(int64(done), int64(total)) })

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kestrel/app/backend"
 	"kestrel/engine/checkpoint"
 )
 
@@ -80,13 +81,13 @@ files are checked as for loading; no device is needed.`,
 			if len(args) == 1 {
 				mf.model = args[0]
 			}
-			ck, err := openCheckpoint(mf.name(a))
+			ck, err := backend.OpenCheckpoint(mf.name(a))
 			if err != nil {
 				return err
 			}
 			defer ck.Close()
 			info := describe(ck)
-			if mf.name(a) == builtin {
+			if mf.name(a) == backend.Builtin {
 				info.Path = "built in"
 			}
 			if info.Name == "" {

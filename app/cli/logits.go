@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"kestrel/app/backend"
 )
 
 func (a *app) logitsCommand() *cobra.Command {
@@ -33,7 +35,7 @@ position printed; else the ten likeliest next tokens of each are shown.`,
 			if len(ids) == 0 {
 				return usagef("--ids is missing: want token ids such as 1,2,3")
 			}
-			return mf.with(ctx, a, func(m Model, s Session) error {
+			return mf.with(ctx, a, func(m backend.Model, s backend.Session) error {
 				rows := &rowPrinter{app: a, m: m, json: asJSON}
 				if all {
 					err = s.FeedAll(ctx, ids, rows.print)
@@ -61,7 +63,7 @@ position printed; else the ten likeliest next tokens of each are shown.`,
 // sequence never are in memory together.
 type rowPrinter struct {
 	*app
-	m     Model
+	m     backend.Model
 	json  bool
 	begun bool
 }

@@ -15,6 +15,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"kestrel/app/backend"
 	"kestrel/app/library"
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/checkpoint/checkpointtest"
@@ -103,7 +104,7 @@ func TestModelLibrary(t *testing.T) {
 		if got = run("", IO{}, "model", "info", name, "--json"); got.code != 0 || !strings.Contains(got.out, `"name":"b"`) || !strings.Contains(got.out, pulled.Path) {
 			t.Errorf("info %s: %+v", name, got)
 		}
-		if path, err := locate(name); err != nil || path != pulled.Path {
+		if path, err := backend.Locate(name); err != nil || path != pulled.Path {
 			t.Errorf("%s is at %s, %v", name, path, err)
 		}
 	}

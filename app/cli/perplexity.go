@@ -7,6 +7,8 @@ import (
 	"math"
 
 	"github.com/spf13/cobra"
+
+	"kestrel/app/backend"
 )
 
 type perplexityJSON struct {
@@ -28,9 +30,9 @@ nats; "tokens" is how many were predicted; "ppl" is exp(nll / tokens).
 
 The state is carried over the whole text. With --context N the model starts anew
 every N tokens. The first token after a start is not predicted, so a text of T
-tokens counts T-1, or one less for each window. The text is UTF-8, or UTF-16 with
-a byte order mark; special tokens that it spells are ordinary text, and nothing is
-put before it. "-" reads standard input.`,
+tokens counts T-1, or one less for each window. The text is UTF-8, UTF-16 or
+GB18030, its lines taken to end in \n; special tokens that it spells are ordinary
+text, and nothing is put before it. "-" reads standard input.`,
 		Example: `  kestrel perplexity book.txt
   kestrel perplexity wiki.txt --context 1024 --json --model ~/models/falcon-mamba-7b`,
 		Args: exactly(1, `one FILE, or "-" for standard input`),
@@ -38,11 +40,11 @@ put before it. "-" reads standard input.`,
 			if window < 0 || window == 1 {
 				return usagef("--context %d: want 2 or more, or 0 for the whole text", window)
 			}
-			text, err := a.readDocument(ctx, args[0])
+			text, err := a.wholeText(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			return mf.with(ctx, a, func(m Model, s Session) error {
+			return mf.with(ctx, a, func(m backend.Model, s backend.Session) error {
 				ids := m.Tokenizer().Encode(text, false)
 				bar := a.progress("measuring", "tok")
 				defer bar.done()
@@ -67,7 +69,7 @@ put before it. "-" reads standard input.`,
 
 // perplexity feeds ids in windows and sums up what the logits say of each next
 // id. The text's first token has nothing before it.
-func perplexity(ctx context.Context, s Session, ids []int, window int, progress func(done int)) (perplexityJSON, error) {
+func perplexity(ctx context.Context, s backend.Session, ids []int, window int, progress func(done int)) (perplexityJSON, error) {
 	var r perplexityJSON
 	if window == 0 {
 		window = max(len(ids), 1)

@@ -2,13 +2,12 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"kestrel/app/backend"
+	"kestrel/app/dialog"
 	"kestrel/app/document"
 	"kestrel/engine"
 	"kestrel/engine/chat"
@@ -49,14 +48,15 @@ detail far back fades; a note says so where it applies.`,
 			if err != nil {
 				return err
 			}
-			doc, err := a.openDocument(ctx, args[0])
+			doc, err := a.openDocument(ctx, args[0], document.Options{})
 			if err != nil {
 				return err
 			}
 			defer doc.Close()
-			return mf.with(ctx, a, func(m Model, s Session) error {
+			return mf.with(ctx, a, func(m backend.Model, s backend.Session) error {
 				start := time.Now()
-				tokens, err := a.feedDocument(ctx, m, s, doc, words)
+				reader := dialog.NewReader(m, s, dialog.NewFormat(m.Template(), m.Tokenizer()), 0)
+				tokens, err := a.feedDocument(ctx, reader, doc, words)
 				if err != nil {
 					return err
 				}
@@ -84,81 +84,24 @@ detail far back fades; a note says so where it applies.`,
 	return cmd
 }
 
-// feedTokens is about how many tokens of a document wait for the device.
-const feedTokens = 1 << 14
-
 // feedDocument feeds the request with the document in its place, piece by piece,
 // and returns the number of tokens.
-func (a *app) feedDocument(ctx context.Context, m Model, s Session, doc *document.Document, words int) (int, error) {
-	const place = "\x01document\x01"
-	full, err := m.Template().Render([]chat.Message{{Role: chat.User, Content: summaryRequest(place, words)}}, true)
+func (a *app) feedDocument(ctx context.Context, r *dialog.Reader, doc *document.Document, words int) (int, error) {
+	source := &dialog.Source{Key: "file", Open: func(context.Context) (*document.Document, error) { return doc, nil }}
+	request := dialog.Message{Role: chat.User, Content: dialog.SummaryRequest(dialog.Place, words), Source: source}
+	prompt, err := r.Format.Compose([]dialog.Message{request}, true)
 	if err != nil {
 		return 0, err
 	}
-	at := strings.LastIndex(full, place)
-	if at < 0 {
-		return 0, fmt.Errorf("the chat template of %s leaves out what the user says", m.Name())
-	}
-	tok := m.Tokenizer()
-	ids := tok.Encode(full[:at], true)
-	if prefix := tok.Prefix(); !strings.HasPrefix(full, tok.Decode(prefix)) {
-		ids = append(prefix, ids...)
-	}
 	bar := a.progress("reading", "tok")
 	defer bar.done()
-	fed, share := 0, 0.0 // tokens; of the document
-	feed := func(n int) error {
-		err := s.Feed(ctx, ids[:n], func(done, _ int) {
-			bar.set(int64(fed+done), max(int64(fed+n), int64(float64(fed+len(ids))/max(share, 1e-9))))
-		})
-		fed += n
-		ids = append(ids[:0], ids[n:]...)
-		return err
-	}
-	space := "" // ends a part, and goes before the next: none is wanted at the end
-	blank, unread := 0, 0
-	for part, err := range doc.Sections(ctx) {
-		if err != nil {
-			return fed, err
-		}
-		switch {
-		case part.Problem != "":
-			unread++
-		case part.Text == "" && part.Page > 0 && doc.Format == document.PDF:
-			blank++
-		}
-		text := strings.TrimRightFunc(part.Text, unicode.IsSpace)
-		if text == "" {
-			continue
-		}
-		between := part.Text[len(text):]
-		if share == 0 {
-			text = strings.TrimLeftFunc(text, unicode.IsSpace)
-		}
-		ids = append(ids, tok.Encode(space+text, false)...)
-		space = between
-		share = float64(part.Done) / float64(part.Total)
-		if n := len(ids) - len(ids)%m.Chunk(); len(ids) >= feedTokens {
-			if err := feed(n); err != nil {
-				return fed, err
-			}
-		}
-	}
-	ids = append(ids, tok.Encode(full[at+len(place):], true)...)
-	share = 1
-	err = feed(len(ids))
+	fed, pages, err := r.Read(ctx, prompt, nil, func(done, total int) { bar.set(int64(done), int64(total)) })
 	bar.done()
-	if blank > 0 {
-		a.note("%d of %d pages hold no text, only pictures or nothing; they were not read", blank, doc.Pages)
+	if err == nil && pages.Blank > 0 {
+		a.note("%d of %d pages hold no text, only pictures or nothing; they were not read", pages.Blank, doc.Pages)
 	}
-	if unread > 0 {
-		a.note("%d of %d pages are damaged and were not read", unread, doc.Pages)
+	if err == nil && pages.Broken > 0 {
+		a.note("%d of %d pages are damaged and were not read", pages.Broken, doc.Pages)
 	}
 	return fed, err
-}
-
-// summaryRequest asks before the text, so that the model knows what to look
-// for, and again after it, since what it read last it remembers best.
-func summaryRequest(text string, words int) string {
-	return fmt.Sprintf("Summarize:\n%s\n\nSummarize this text in at most %d words.", strings.TrimSpace(text), words)
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/text/encoding/simplifiedchinese"
 
+	"kestrel/app/dialog"
 	"kestrel/app/document"
 	"kestrel/engine"
 )
@@ -79,8 +80,8 @@ func TestSummarizeFormats(t *testing.T) {
 		if got.code != 0 || got.out != "It is short.\n" || (got.err == "") != (test.note == "") || !strings.Contains(got.err, test.note) {
 			t.Errorf("%s: %+v", test.name, got)
 		}
-		if want := turnText(summaryRequest(test.text, 20)); strings.Join(e.fed, "") != want {
-			t.Errorf("%s: read %q, want %q", test.name, e.fed, want)
+		if want := turnText(dialog.SummaryRequest(test.text, 20)); strings.Join(e.Fed(), "") != want {
+			t.Errorf("%s: read %q, want %q", test.name, e.Fed(), want)
 		}
 	}
 	for _, test := range []struct{ name, data, err string }{
@@ -95,8 +96,8 @@ func TestSummarizeFormats(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := fake("x")
-		if got := call(t, IO{Engine: e}, "", "summarize", path); got.code != 1 || got.out != "" || !strings.Contains(got.err, test.err) || !strings.Contains(got.err, path) || len(e.opened) > 0 {
-			t.Errorf("%s: %+v, opened %v", test.name, got, e.opened)
+		if got := call(t, IO{Engine: e}, "", "summarize", path); got.code != 1 || got.out != "" || !strings.Contains(got.err, test.err) || !strings.Contains(got.err, path) || len(e.Opened()) > 0 {
+			t.Errorf("%s: %+v, opened %v", test.name, got, e.Opened())
 		}
 	}
 }
@@ -119,10 +120,10 @@ func TestSummarizeLong(t *testing.T) {
 	if got := call(t, IO{Engine: e}, "", "summarize", path, "--words", "20"); got != (result{0, "It is long.\n", ""}) {
 		t.Fatalf("%+v", got)
 	}
-	if want := turnText(summaryRequest(b.String(), 20)); strings.Join(e.fed, "") != want || len(e.fed) < 3 {
-		t.Errorf("%d parts, %d bytes, want %d", len(e.fed), len(strings.Join(e.fed, "")), len(want))
+	if want := turnText(dialog.SummaryRequest(b.String(), 20)); strings.Join(e.Fed(), "") != want || len(e.Fed()) < 3 {
+		t.Errorf("%d parts, %d bytes, want %d", len(e.Fed()), len(strings.Join(e.Fed(), "")), len(want))
 	}
-	for i, part := range e.fed {
+	for i, part := range e.Fed() {
 		if len(part) > len(b.String())/2 {
 			t.Errorf("part %d has %d bytes of %d", i, len(part), b.Len())
 		}
@@ -137,7 +138,7 @@ func TestSummarizeLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := &app{IO: IO{Err: &bytes.Buffer{}}}
-	doc, err := a.openDocument(context.Background(), path)
+	doc, err := a.openDocument(context.Background(), path, document.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +154,7 @@ func TestSummarizeLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.feedDocument(context.Background(), m, s, doc, 20); !errors.Is(err, document.ErrChanged) {
+	if _, err := a.feedDocument(context.Background(), dialog.NewReader(m, s, dialog.NewFormat(m.Template(), m.Tokenizer()), 0), doc, 20); !errors.Is(err, document.ErrChanged) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kestrel/app/backend"
 	"kestrel/engine/tokenizer"
 	"kestrel/engine/weights/gguf"
 )
@@ -43,7 +44,7 @@ func (f *tokenizerFlags) open(a *app) (t *tokenizer.Tokenizer, err error) {
 }
 
 func modelTokenizer(name string) (*tokenizer.Tokenizer, error) {
-	ck, err := openCheckpoint(name)
+	ck, err := backend.OpenCheckpoint(name)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"kestrel/app/backend/backendtest"
+	"kestrel/app/dialog"
 	"kestrel/engine/weights/gguf"
 )
 
@@ -27,7 +29,7 @@ func TestTokenize(t *testing.T) {
 			t.Errorf("line %q: %v", line, err)
 		}
 	}
-	tok := demoTokenizer(t)
+	tok := backendtest.Tokenizer(t)
 	if want := len(tok.Encode(text, true)); len(lines) != want {
 		t.Errorf("%d ids, want %d", len(lines), want)
 	}
@@ -84,8 +86,8 @@ func TestTokenizerFiles(t *testing.T) {
 		merges = append(merges, m.(string))
 	}
 	var types []int32
-	for id := range demoTokenizer(t).VocabSize() {
-		text, special, _ := demoTokenizer(t).Token(id)
+	for id := range backendtest.Tokenizer(t).VocabSize() {
+		text, special, _ := backendtest.Tokenizer(t).Token(id)
 		kind := int32(1)
 		if special {
 			kind = 3
@@ -142,14 +144,14 @@ func TestLogits(t *testing.T) {
 		return r.Logits
 	}
 	last := rows("--ids", "5, 7,9")
-	if len(last) != 1 || len(last[0]) != demoTokenizer(t).VocabSize() || last[0][10] != 5 {
+	if len(last) != 1 || len(last[0]) != backendtest.Tokenizer(t).VocabSize() || last[0][10] != 5 {
 		t.Errorf("%d rows", len(last))
 	}
 	all := rows("--ids", "5,7,9", "--all")
 	if len(all) != 3 || all[0][6] != 5 || all[1][8] != 5 || all[2][10] != 5 {
 		t.Errorf("%d rows", len(all))
 	}
-	h, _ := demoTokenizer(t).ID("H")
+	h, _ := backendtest.Tokenizer(t).ID("H")
 	got := call(t, IO{Engine: fake("")}, "", "logits", "--ids", strconv.Itoa(h-1))
 	if !strings.Contains(got.out, fmt.Sprintf("%d  5.0000  \"H\"", h)) || strings.Count(got.out, "\n") != 12 {
 		t.Errorf("got %q", got.out)
@@ -162,10 +164,10 @@ func TestPerplexity(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ids := demoTokenizer(t).Encode(text, false)
+	ids := backendtest.Tokenizer(t).Encode(text, false)
 	// the fake gives 5 to the id after the last and 0 to all others
 	nll := func(window int) (sum float64, n int) {
-		norm := math.Log(math.Exp(5) + float64(demoTokenizer(t).VocabSize()-1))
+		norm := math.Log(math.Exp(5) + float64(backendtest.Tokenizer(t).VocabSize()-1))
 		for i := 1; i < len(ids); i++ {
 			if i%window == 0 {
 				continue
@@ -276,30 +278,6 @@ func TestModelInfo(t *testing.T) {
 	}
 }
 
-func TestDecodeText(t *testing.T) {
-	tests := []struct{ data, want, err string }{
-		{"plain", "plain", ""},
-		{"\xef\xbb\xbfwith a mark", "with a mark", ""},
-		{"\xff\xfeh\x00\xe9\x00", "hé", ""},
-		{"\xfe\xff\x00h\xd8\x3c\xdf\x0d", "h🌍", ""},
-		{"a real \ufffd", "a real \ufffd", ""},
-		{"", "", "no text"},
-		{" \n\t", "", "no text"},
-		{"caf\xe9", "", "byte 0xe9 at 3"},
-		{"ab\x00c", "", "zero byte at 2"},
-		{"\xff\xfeh", "", "odd number"},
-		{"%PDF-1.7", "", "PDF"},
-		{"PK\x03\x04...", "", ".docx"},
-		{"GGUF\x03", "", "--model"},
-	}
-	for _, test := range tests {
-		got, err := decodeText([]byte(test.data))
-		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
-			t.Errorf("%q: got %q, %v, want %q, %q", test.data, got, err, test.want, test.err)
-		}
-	}
-}
-
 func TestSummarize(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "text.md")
@@ -312,13 +290,13 @@ func TestSummarize(t *testing.T) {
 	if got != (result{0, "It is long.\n", ""}) {
 		t.Errorf("got %+v", got)
 	}
-	if want := turnText(summaryRequest(text, 20)); len(e.fed) != 1 || e.fed[0] != want {
-		t.Errorf("not all of the file was read: %d bytes, want %d", len(e.fed[0]), len(want))
+	if want := turnText(dialog.SummaryRequest(text, 20)); strings.Join(e.Fed(), "") != want {
+		t.Errorf("not all of the file was read: %q, want %d bytes", e.Fed(), len(want))
 	}
 	e = fake("It is long.")
-	e.trained = 1000
+	e.Trained = 1000
 	got = call(t, IO{Engine: e}, text, "summarize", "-")
-	if got.code != 0 || !strings.Contains(got.err, "trained on texts of up to 1000") || !strings.Contains(e.fed[0], text[:1000]) {
+	if got.code != 0 || !strings.Contains(got.err, "trained on texts of up to 1000") || !strings.Contains(strings.Join(e.Fed(), ""), text[:1000]) {
 		t.Errorf("got %+v", got)
 	}
 	got = call(t, IO{Engine: fake("one two three four five")}, "x y z", "summarize", "-", "-n", "3")
@@ -333,8 +311,8 @@ func TestSummarize(t *testing.T) {
 		{"\x7fELF\x00", "-", "this is no text"},
 	} {
 		e := fake("x")
-		if got := call(t, IO{Engine: e}, test.input, "summarize", test.path); got.code != 1 || !strings.Contains(got.err, test.err) || len(e.opened) > 0 {
-			t.Errorf("%q: %+v, opened %v", test.path, got, e.opened)
+		if got := call(t, IO{Engine: e}, test.input, "summarize", test.path); got.code != 1 || !strings.Contains(got.err, test.err) || len(e.Opened()) > 0 {
+			t.Errorf("%q: %+v, opened %v", test.path, got, e.Opened())
 		}
 	}
 }

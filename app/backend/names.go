@@ -1,0 +1,73 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"kestrel/app/library"
+	"kestrel/assets"
+	"kestrel/engine/checkpoint"
+)
+
+// Builtin is the name of the model in the program itself.
+const Builtin = "demo"
+
+// Locate returns the path of the model that --model names: a path, else a
+// name of the library. A path goes first, so that what is on the disk can always be
+// named.
+func Locate(name string) (string, error) {
+	_, err := os.Stat(name)
+	if err == nil {
+		return name, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("model %q: %w", name, err)
+	}
+	missing := fmt.Errorf("no model %q: there is no such file or folder, nor a model of this name in the library; "+
+		"'kestrel model list' shows those that are, %s", name, pullHint(name))
+	l, err := library.Open(os.Getenv)
+	if err != nil { // a machine without a place for user data has no library
+		return "", missing
+	}
+	path, err := l.Resolve(name)
+	if errors.Is(err, library.ErrNotFound) {
+		return "", missing
+	}
+	return path, err
+}
+
+// pullHint says how to get a model that is not there.
+func pullHint(name string) string {
+	if ref, err := library.ParseRef(name); err == nil {
+		return fmt.Sprintf("'kestrel model pull %s' gets it", ref.Name())
+	}
+	return "'kestrel model pull' gets others"
+}
+
+// randomModel reads "random:SHAPE:PRECISION", a model of random weights; the precision is f16 where it is left out.
+func randomModel(name string) (shape, precision string, ok bool) {
+	rest, ok := strings.CutPrefix(name, "random:")
+	shape, precision, _ = strings.Cut(rest, ":")
+	if precision == "" {
+		precision = "f16"
+	}
+	return shape, precision, ok
+}
+
+// OpenCheckpoint opens a model's files alone, without a device.
+func OpenCheckpoint(name string) (*checkpoint.Checkpoint, error) {
+	if name == Builtin {
+		return checkpoint.OpenFS(assets.Demo(), ".")
+	}
+	if shape, precision, ok := randomModel(name); ok {
+		return checkpoint.OpenRandom(shape, precision)
+	}
+	path, err := Locate(name)
+	if err != nil {
+		return nil, err
+	}
+	return checkpoint.Open(path)
+}

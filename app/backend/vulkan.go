@@ -1,0 +1,98 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"kestrel/assets"
+	"kestrel/engine"
+	"kestrel/engine/vulkan"
+)
+
+// Vulkan is the engine itself.
+type Vulkan struct{}
+
+var _ Engine = Vulkan{}
+
+// Devices lists the devices of this machine; see engine.Devices.
+func (Vulkan) Devices(validation bool) ([]vulkan.DeviceInfo, error) {
+	return engine.Devices(validation)
+}
+
+// Open opens the model of that name on a device.
+func (Vulkan) Open(ctx context.Context, name string, o engine.Options) (Model, error) {
+	var m *engine.Model
+	var err error
+	if name == Builtin {
+		m, err = engine.OpenFS(ctx, assets.Demo(), ".", o)
+	} else if shape, precision, ok := randomModel(name); ok {
+		m, err = engine.OpenRandom(ctx, shape, precision, o)
+	} else if path, missing := Locate(name); missing != nil {
+		err = missing
+	} else {
+		m, err = engine.Open(ctx, path, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return vulkanModel{m, name}, nil
+}
+
+// LoadState reads a file that State.Save wrote.
+func (Vulkan) LoadState(path string) (State, error) {
+	s, err := engine.LoadState(path)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ReadState reads what State.WriteTo wrote.
+func (Vulkan) ReadState(r io.Reader) (State, error) {
+	s, err := engine.ReadState(r)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+type vulkanModel struct {
+	*engine.Model
+	opened string // what --model said
+}
+
+// Name is the model's own, or the one it was opened by.
+func (m vulkanModel) Name() string {
+	if name := m.Model.Name(); name != "" {
+		return name
+	}
+	return filepath.Base(m.opened)
+}
+
+func (m vulkanModel) NewSession() (Session, error) {
+	s, err := m.Model.NewSession()
+	if err != nil {
+		return nil, err
+	}
+	return vulkanSession{s}, nil
+}
+
+type vulkanSession struct{ *engine.Session }
+
+func (s vulkanSession) State(ctx context.Context) (State, error) {
+	state, err := s.Session.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return state, nil
+}
+
+func (s vulkanSession) SetState(ctx context.Context, t State) error {
+	state, ok := t.(*engine.State)
+	if !ok {
+		return fmt.Errorf("set state: a %T is no state of this engine", t)
+	}
+	return s.Session.SetState(ctx, state)
+}
