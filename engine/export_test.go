@@ -8,8 +8,9 @@ import (
 
 // For the tests in package engine_test.
 var (
-	Fits        = fits
+	Suggest     = suggest
 	CheckMemory = checkMemory
+	EstimateOn  = estimateOn
 )
 
 // Carried is the content of a state.

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"fmt"
+	"io/fs"
 	"math"
+	"slices"
 	"strings"
 
 	"kestrel/engine/checkpoint"
@@ -11,39 +13,142 @@ import (
 	"kestrel/engine/weights"
 )
 
-// checkMemory refuses a model that cannot fit before minutes are spent on loading it, and names what would fit.
-func checkMemory(ck *checkpoint.Checkpoint, dev *vulkan.Device, o Options) error {
-	plan, err := dev.PlanAllocation(mamba.Requests(ck, dev.Limits(), o.Chunk, 0))
+// Memory is what a model with one session takes on a device, in bytes of blocks allocated, whatever the length of the
+// text. Staging is needed while weights are loaded, and lies in host memory on cards with memory of their own.
+type Memory struct {
+	Weights, State, Scratch, Staging int64
+	Total                            int64 // the sum of these
+	Device                           int64 // the part of it in the heap of device memory
+	Budget                           int64 // what that heap has free now
+	Fits                             bool
+	DeviceName                       string
+	Advice                           string // a way out where it does not fit
+}
+
+// EstimateMemory says what Open with these options would allocate, without reading any weights.
+func EstimateMemory(path string, o Options) (Memory, error) {
+	ck, err := checkpoint.Open(path)
 	if err != nil {
+		return Memory{}, err
+	}
+	return estimate(ck, o)
+}
+
+// EstimateMemoryFS is EstimateMemory for OpenFS.
+func EstimateMemoryFS(fsys fs.FS, name string, o Options) (Memory, error) {
+	ck, err := checkpoint.OpenFS(fsys, name)
+	if err != nil {
+		return Memory{}, err
+	}
+	return estimate(ck, o)
+}
+
+// EstimateMemoryRandom is EstimateMemory for OpenRandom.
+func EstimateMemoryRandom(shape, precision string, o Options) (Memory, error) {
+	ck, err := checkpoint.OpenRandom(shape, precision)
+	if err != nil {
+		return Memory{}, err
+	}
+	return estimate(ck, o)
+}
+
+func estimate(ck *checkpoint.Checkpoint, o Options) (Memory, error) {
+	defer ck.Close()
+	dev, instance, err := openDevice(o)
+	if err != nil {
+		return Memory{}, err
+	}
+	defer instance.Close()
+	defer dev.Close()
+	m, err := estimateOn(ck, dev, o)
+	if err != nil {
+		return m, fmt.Errorf("estimate the memory of %s: %w", ck.Path(), err)
+	}
+	return m, nil
+}
+
+// estimateOn is the memory of the model of these files on an open device.
+func estimateOn(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options) (Memory, error) {
+	ck, err := quantized(files, o)
+	if err != nil {
+		return Memory{}, err
+	}
+	m, err := need(ck, dev, o)
+	if err == nil && !m.Fits {
+		m.Advice = advice(files, dev, o, m)
+	}
+	return m, err
+}
+
+// need is the memory of a model in the precisions that it has.
+func need(ck *checkpoint.Checkpoint, dev *vulkan.Device, o Options) (Memory, error) {
+	requests := slices.Concat(mamba.Requests(ck, dev.Limits(), o.Chunk), mamba.LoadRequests(dev))
+	plan, err := dev.PlanAllocation(requests)
+	if err != nil {
+		return Memory{}, err
+	}
+	m := Memory{Total: plan.Allocated, Device: plan.Device, Budget: plan.Free, Fits: plan.Fits(), DeviceName: dev.Info().Name}
+	for _, p := range plan.Purposes {
+		switch p.Purpose {
+		case vulkan.Weights:
+			m.Weights += p.Allocated
+		case vulkan.State:
+			m.State += p.Allocated
+		case vulkan.Scratch:
+			m.Scratch += p.Allocated
+		case vulkan.Staging:
+			m.Staging += p.Allocated
+		}
+	}
+	return m, nil
+}
+
+// checkMemory refuses a model that cannot fit before minutes are spent on loading it, and names what would fit.
+func checkMemory(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options) error {
+	m, err := estimateOn(files, dev, o)
+	if err != nil || m.Fits {
 		return nil // a buffer that cannot be made at all: loading says which, and what to do
 	}
-	return fits(dev.Info().Name, plan.Free, func(as weights.DType) int64 {
-		if plan, err := dev.PlanAllocation(mamba.Requests(ck, dev.Limits(), o.Chunk, as)); err == nil {
-			return plan.Device
+	return fmt.Errorf("%w: the model needs %s of device memory, %s has %s free; %s",
+		ErrOutOfDeviceMemory, gib(m.Device), m.DeviceName, gib(m.Budget), m.Advice)
+}
+
+// advice is the way out for a model that does not fit: the precisions in which it would.
+func advice(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options, m Memory) string {
+	_, err := files.As(weights.Q2_K, false)
+	return suggest(m.Device, m.Budget, err == nil, func(d weights.DType) int64 {
+		as, err := files.As(d, true)
+		if err != nil {
+			return math.MaxInt64
+		}
+		if m, err := need(as, dev, o); err == nil {
+			return m.Device
 		}
 		return math.MaxInt64
 	})
 }
 
-// fits compares what is needed with what is free; need(d) is the need of the same model with matrices stored as d, need(0)
-// that of the model as it is.
-func fits(device string, free int64, needAs func(weights.DType) int64) error {
-	need := needAs(0)
-	if need <= free {
-		return nil
-	}
-	var smaller []string
-	for _, d := range []weights.DType{weights.F16, weights.Q8_0} {
-		if n := needAs(d); n < need && n <= free {
-			smaller = append(smaller, fmt.Sprintf("%v (%s)", d, gib(n)))
+// smaller are the precisions to suggest, from the best to the smallest.
+var smaller = []weights.DType{weights.F16, weights.Q8_0, weights.Q6_K, weights.Q5_K, weights.Q4_K, weights.Q3_K, weights.Q2_K}
+
+// suggest names the best two precisions in which a model would fit that needs more than is free; needAs is the need in
+// a precision. quantizes: it can be quantized while it is loaded.
+func suggest(need, free int64, quantizes bool, needAs func(weights.DType) int64) string {
+	var fits []weights.DType
+	var list []string
+	for _, d := range smaller {
+		if n := needAs(d); n < need && n <= free && len(fits) < 2 {
+			fits = append(fits, d)
+			list = append(list, fmt.Sprintf("%v (%s)", d, gib(n)))
 		}
 	}
-	way := "choose another device (kestrel devices lists them) or a smaller model"
-	if len(smaller) > 0 {
-		way = "it would fit as " + strings.Join(smaller, " or ") + ": take a file of that precision"
+	switch {
+	case len(fits) == 0:
+		return "choose another device (kestrel devices lists them) or a smaller model"
+	case quantizes:
+		return fmt.Sprintf("it would fit as %s: use --quant %s", strings.Join(list, " or "), strings.ToLower(fits[0].String()))
 	}
-	return fmt.Errorf("%w: the model needs %s of device memory, %s has %s free; %s",
-		ErrOutOfDeviceMemory, gib(need), device, gib(free), way)
+	return "it would fit as " + strings.Join(list, " or ") + ": take a file of that precision"
 }
 
 func gib(n int64) string {

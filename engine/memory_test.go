@@ -142,43 +142,26 @@ func TestParallelMemory(t *testing.T) {
 
 const gib = 1 << 30
 
-// TestFits: a refusal says what is needed, what is free and what would fit.
-func TestFits(t *testing.T) {
-	sizes := map[weights.DType]int64{0: 14 * gib, weights.F16: 14 * gib, weights.Q8_0: 7*gib + gib/2}
-	wide := map[weights.DType]int64{0: 28 * gib, weights.F16: 14 * gib, weights.Q8_0: 7*gib + gib/2}
+// TestSuggest: the way out names the best precisions that would fit, and how to get them.
+func TestSuggest(t *testing.T) {
+	float := map[weights.DType]int64{weights.F16: 14 * gib, weights.Q8_0: 7*gib + gib/2, weights.Q6_K: 6 * gib, weights.Q5_K: 5 * gib,
+		weights.Q4_K: 4 * gib, weights.Q3_K: 3 * gib, weights.Q2_K: 2 * gib}
 	for _, c := range []struct {
-		name string
-		need map[weights.DType]int64
-		free int64
-		says []string // nil: it fits
-		not  []string
+		name       string
+		need, free int64
+		quantizes  bool
+		says, not  string
 	}{
-		{"to the byte", sizes, 14 * gib, nil, nil},
-		{"a byte short", sizes, 14*gib - 1, []string{"needs 14.00 GiB", "Test GPU has 14.00 GiB free", "as Q8_0 (7.50 GiB)"}, []string{"F16"}},
-		{"half", wide, 16 * gib, []string{"needs 28.00 GiB", "has 16.00 GiB free", "as F16 (14.00 GiB) or Q8_0 (7.50 GiB)"}, nil},
-		{"a quarter", wide, 8 * gib, []string{"has 8.00 GiB free", "as Q8_0"}, []string{"F16"}},
-		{"next to nothing", wide, 100 << 20, []string{"has 100.0 MiB free", "another device", "smaller model"}, []string{"F16", "Q8_0"}},
+		{"a byte short", 14 * gib, 14*gib - 1, true, "as Q8_0 (7.50 GiB) or Q6_K (6.00 GiB): use --quant q8_0", "F16"},
+		{"half", 28 * gib, 16 * gib, true, "as F16 (14.00 GiB) or Q8_0 (7.50 GiB): use --quant f16", "Q6_K"},
+		{"a file that is quantized", 14 * gib, 7 * gib, false, "as Q6_K (6.00 GiB) or Q5_K (5.00 GiB): take a file of that precision", "--quant"},
+		{"one", 28 * gib, 2*gib + 1, true, "as Q2_K (2.00 GiB): use --quant q2_k", " or "},
+		{"none", 28 * gib, 100 << 20, true, "choose another device (kestrel devices lists them) or a smaller model", "--quant"},
+		{"nothing smaller", 2 * gib, gib, true, "smaller model", "--quant"},
 	} {
-		err := engine.Fits("Test GPU", c.free, func(as weights.DType) int64 { return c.need[as] })
-		if c.says == nil {
-			if err != nil {
-				t.Errorf("%s: %v", c.name, err)
-			}
-			continue
-		}
-		if !errors.Is(err, engine.ErrOutOfDeviceMemory) {
-			t.Errorf("%s: %v", c.name, err)
-			continue
-		}
-		for _, s := range c.says {
-			if !strings.Contains(err.Error(), s) {
-				t.Errorf("%s: %q does not say %q", c.name, err, s)
-			}
-		}
-		for _, s := range c.not {
-			if strings.Contains(err.Error(), s) {
-				t.Errorf("%s: %q says %q", c.name, err, s)
-			}
+		got := engine.Suggest(c.need, c.free, c.quantizes, func(d weights.DType) int64 { return float[d] })
+		if !strings.Contains(got, c.says) || strings.Contains(got, c.not) {
+			t.Errorf("%s: %q", c.name, got)
 		}
 	}
 }
@@ -190,7 +173,7 @@ func TestDeviceMemory(t *testing.T) {
 	ctx := context.Background()
 	o := engine.Options{Chunk: 16}
 	all := vulkantest.Open(t)
-	plan, err := all.PlanAllocation(mamba.Requests(ck, all.Limits(), o.Chunk, 0))
+	plan, err := all.PlanAllocation(mamba.Requests(ck, all.Limits(), o.Chunk))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +198,8 @@ func TestDeviceMemory(t *testing.T) {
 	fill(t, enough, m, q)
 
 	less := vulkantest.OpenWith(t, vulkan.DeviceOptions{MemoryLimit: plan.Device - 1})
-	if err := engine.CheckMemory(ck, less, o); !errors.Is(err, engine.ErrOutOfDeviceMemory) || !strings.Contains(err.Error(), "F16 (") || !strings.Contains(err.Error(), "Q8_0 (") {
+	if err := engine.CheckMemory(ck, less, o); !errors.Is(err, engine.ErrOutOfDeviceMemory) || !strings.Contains(err.Error(), "F16 (") || !strings.Contains(err.Error(), "Q8_0 (") ||
+		!strings.Contains(err.Error(), "--quant f16") {
 		t.Errorf("a byte less than enough: %v", err)
 	}
 	none := vulkantest.OpenWith(t, vulkan.DeviceOptions{MemoryLimit: 1 << 20})

@@ -30,6 +30,7 @@ type Options struct {
 	Device     string         // index or part of the name; "" for the best usable device
 	Prefill    PrefillMode    //
 	Chunk      int            // tokens of a chunk; 0 for the default
+	Quant      string         // precision to store the matrices in, such as "q4_k" (checkpoint.Precisions); "" as they are
 	Progress   func(Progress) // called from Open's goroutine while weights are loaded
 	Warn       func(string)   // what the user should know although the work goes on
 	Validation bool           // the Khronos validation layer; its messages go to Warn, which is needed then
@@ -94,12 +95,19 @@ func OpenRandom(ctx context.Context, shape, precision string, o Options) (*Model
 func open(ctx context.Context, ck *checkpoint.Checkpoint, o Options) (m *Model, err error) {
 	// Nothing of the files is used once the weights are on the device.
 	defer ck.Close()
+	files := ck
+	if ck, err = quantized(ck, o); err != nil {
+		return nil, err
+	}
 	m = &Model{name: ck.Files.Name, options: o, config: ck.Config, files: ck.Files, sessions: map[*Session]bool{}}
 	if m.tokenizer, err = openTokenizer(ck); err != nil {
 		return nil, err
 	}
-	for _, w := range m.tokenizer.Warnings() {
-		if o.Warn != nil {
+	if o.Warn != nil {
+		for _, w := range ck.Warnings {
+			o.Warn(fmt.Sprintf("%s: %s", ck.Path(), w))
+		}
+		for _, w := range m.tokenizer.Warnings() {
 			o.Warn(fmt.Sprintf("tokenizer of %s: %s", ck.Path(), w))
 		}
 	}
@@ -117,7 +125,7 @@ func open(ctx context.Context, ck *checkpoint.Checkpoint, o Options) (m *Model, 
 	if m.device, m.instance, err = openDevice(o); err != nil {
 		return m, err
 	}
-	if err = checkMemory(ck, m.device, o); err != nil {
+	if err = checkMemory(files, m.device, o); err != nil {
 		return m, fmt.Errorf("%s: %w", ck.Path(), err)
 	}
 	m.model, err = mamba.Load(ctx, m.device, ck, mamba.Options{
@@ -133,6 +141,18 @@ func open(ctx context.Context, ck *checkpoint.Checkpoint, o Options) (m *Model, 
 		return m, fmt.Errorf("load %s: %w", ck.Path(), err)
 	}
 	return m, nil
+}
+
+// quantized is the model in the precision asked for. It lives on the files of ck.
+func quantized(ck *checkpoint.Checkpoint, o Options) (*checkpoint.Checkpoint, error) {
+	if o.Quant == "" {
+		return ck, nil
+	}
+	d, err := checkpoint.ParsePrecision(o.Quant)
+	if err != nil {
+		return nil, err
+	}
+	return ck.As(d, false)
 }
 
 func openTokenizer(ck *checkpoint.Checkpoint) (t *tokenizer.Tokenizer, err error) {

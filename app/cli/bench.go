@@ -46,7 +46,7 @@ func (a *app) benchCommand() *cobra.Command {
 	var prefill, decode string
 	var runs int
 	var asJSON bool
-	var shape, precision string
+	var shape string
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure speed on this device",
@@ -73,7 +73,11 @@ the same run.
 			var b bench
 			var err error
 			if shape != "" {
-				mf.model = "random:" + shape + ":" + precision
+				mf.model = "random:" + shape
+				if mf.quant != "" { // made so at once, not quantized from floats
+					mf.model += ":" + mf.quant
+				}
+				mf.quant = ""
 			}
 			if b.prefill, err = parseCounts("prefill", prefill); err != nil {
 				return err
@@ -97,7 +101,7 @@ the same run.
 			if err := b.host(ctx, mf); err != nil {
 				return err
 			}
-			if b.out.Quant, err = quant(mf.name(a)); err != nil {
+			if b.out.Quant, err = mf.precision(a); err != nil {
 				return err
 			}
 			if asJSON {
@@ -111,7 +115,6 @@ the same run.
 	cmd.Flags().StringVar(&prefill, "prefill", "128,1024", "numbers of tokens to read, between commas; \"\" for none")
 	cmd.Flags().StringVar(&decode, "decode", "64", "numbers of tokens to write, between commas; \"\" for none")
 	cmd.Flags().StringVar(&shape, "shape", "", "instead of a model, random weights of falcon-mamba-7b, mamba-2.8b, …-1.4b, -790m, -370m, -130m or HIDDENxLAYERSxINNERxRANK")
-	cmd.Flags().StringVar(&precision, "quant", "f16", "precision of --shape: f32, f16, bf16, q8_0 …")
 	cmd.Flags().IntVar(&runs, "runs", 3, "runs of each measurement, of which the median counts")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -295,9 +298,12 @@ func write(ctx context.Context, s backend.Session, n int) error {
 	return nil
 }
 
-// quant is the precision of most of the weights.
-func quant(name string) (string, error) {
-	ck, err := backend.OpenCheckpoint(name)
+// precision is that of most of the weights.
+func (f *modelFlags) precision(a *app) (string, error) {
+	if f.quant != "" {
+		return strings.ToLower(f.quant), nil
+	}
+	ck, err := backend.OpenCheckpoint(f.name(a))
 	if err != nil {
 		return "", err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"kestrel/app/backend"
 	"kestrel/engine"
+	"kestrel/engine/checkpoint"
 	"kestrel/engine/sample"
 )
 
@@ -19,6 +20,7 @@ type modelFlags struct {
 	model, device string
 	prefill       string
 	chunk         int
+	quant         string
 	profile       bool
 	validation    bool
 }
@@ -36,9 +38,15 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 func (f *modelFlags) addDevice(cmd *cobra.Command) {
 	f.nameFlag(cmd)
 	cmd.Flags().StringVarP(&f.device, "device", "d", "", "index or part of the name of a device, as 'kestrel devices' lists them (default the best usable one)")
+	f.addQuant(cmd)
 	cmd.Flags().IntVar(&f.chunk, "chunk", 0, "tokens of a chunk (default chosen for the device)")
 	cmd.Flags().BoolVar(&f.profile, "profile", false, "time every kernel and print a table to standard error")
 	cmd.Flags().BoolVar(&f.validation, "validation", false, "turn on the Vulkan validation layer, where it is installed")
+}
+
+// addQuant lets a command ask for another precision than the files'.
+func (f *modelFlags) addQuant(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.quant, "quant", "", "quantize the weights while loading them: f16, q8_0, q6_k, q5_k, q4_k, q4_0 or another type of GGML (default as the files have them)")
 }
 
 // name is the model asked for.
@@ -53,7 +61,7 @@ func (f *modelFlags) name(a *app) string {
 }
 
 func (f *modelFlags) options(a *app) (engine.Options, error) {
-	o := engine.Options{Device: f.device, Chunk: f.chunk, Profile: f.profile, Validation: f.validation}
+	o := engine.Options{Device: f.device, Chunk: f.chunk, Quant: f.quant, Profile: f.profile, Validation: f.validation}
 	switch f.prefill {
 	case "", "chunked":
 	case "parallel":
@@ -63,6 +71,11 @@ func (f *modelFlags) options(a *app) (engine.Options, error) {
 		}
 	default:
 		return o, usagef("--prefill %q: want parallel or chunked", f.prefill)
+	}
+	if f.quant != "" {
+		if _, err := checkpoint.ParsePrecision(f.quant); err != nil {
+			return o, usagef("--quant: %w", err)
+		}
 	}
 	if f.chunk < 0 {
 		return o, usagef("--chunk %d: want 1 or more", f.chunk)

@@ -116,16 +116,16 @@ func describe(ck *checkpoint.Checkpoint) infoJSON {
 	}
 	for _, t := range ck.Tensors() {
 		info.Parameters += int64(t.Elements())
-		info.WeightBytes += int64(len(t.Data))
+		info.WeightBytes += t.Size()
 	}
 	return info
 }
 
 // precision names the types of the weights, the one with the most bytes first.
 func precision(ck *checkpoint.Checkpoint) string {
-	bytes := map[string]int{}
+	bytes := map[string]int64{}
 	for _, t := range ck.Tensors() {
-		bytes[strings.ToLower(t.DType.String())] += len(t.Data)
+		bytes[strings.ToLower(t.DType.String())] += t.Size()
 	}
 	var names []string
 	for name := range bytes {

@@ -215,7 +215,7 @@ func (l *Library) Info(name string) (*Details, error) {
 	d := &Details{Entry: e, Config: ck.Config}
 	for _, t := range ck.Tensors() {
 		d.Parameters += int64(t.Elements())
-		d.WeightBytes += int64(len(t.Data))
+		d.WeightBytes += t.Size()
 	}
 	return d, nil
 }

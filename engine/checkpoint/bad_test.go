@@ -119,7 +119,7 @@ func TestRefused(t *testing.T) {
 		// Variants that Kestrel does not compute.
 		{"bias", config(map[string]any{"use_bias": true}), no, []string{"use_bias is true", "projections with a bias"}},
 		{"activation", config(map[string]any{"hidden_act": "gelu"}), no, []string{`hidden_act is "gelu"`, "silu"}},
-		{"quantized", config(map[string]any{"quantization_config": map[string]any{"quant_method": "bitsandbytes"}}), no, []string{`quantized by "bitsandbytes"`}},
+		{"quantized", config(map[string]any{"quantization_config": map[string]any{"quant_method": "gptq"}}), no, []string{`quantized by "gptq"`, "--quant"}},
 		{"bias in the file", tensors(func(m *checkpointtest.Model) {
 			b := *m.Find(0, "mixer.D")
 			b.Name = "backbone.layers.0.mixer.out_proj.bias"

@@ -17,6 +17,8 @@ type Checkpoint struct {
 	Head   weights.Tensor // [V, H]; equal to Embed when Tied
 	Files  Files
 
+	Warnings []string // what the user should know although the model can be used, a sentence each
+
 	source weights.Source
 	path   string
 }

@@ -19,7 +19,8 @@ const (
 // and sampled bytes of every tensor. It reads a few windows of each tensor,
 // not all, so it tells models apart but does not prove a file sound.
 // The same file always has the same hash, and so has the same model in other
-// shards; a model in another precision or format has another.
+// shards; a model in another precision or format has another. Of a tensor that
+// is computed, what it is computed from counts, and the type it becomes.
 func (c *Checkpoint) Hash() [32]byte {
 	h := sha256.New()
 	word := func(v uint64) {
@@ -31,14 +32,7 @@ func (c *Checkpoint) Hash() [32]byte {
 		word(uint64(len(s)))
 		h.Write([]byte(s))
 	}
-	tensor := func(role string, t weights.Tensor) {
-		text(role)
-		text(t.DType.String())
-		word(uint64(len(t.Shape)))
-		for _, d := range t.Shape {
-			word(uint64(d))
-		}
-		data := t.Data
+	bytes := func(data []byte) {
 		word(uint64(len(data)))
 		if len(data) <= hashWindow*hashWindows {
 			h.Write(data)
@@ -47,6 +41,20 @@ func (c *Checkpoint) Hash() [32]byte {
 		for i := range hashWindows { // the first window begins the tensor, the last ends it
 			at := int(int64(len(data)-hashWindow) * int64(i) / (hashWindows - 1))
 			h.Write(data[at : at+hashWindow])
+		}
+	}
+	tensor := func(role string, t weights.Tensor) {
+		text(role)
+		text(t.DType.String())
+		word(uint64(len(t.Shape)))
+		for _, d := range t.Shape {
+			word(uint64(d))
+		}
+		for _, part := range t.Sources() {
+			if t.Computed() {
+				text(part.DType.String())
+			}
+			bytes(part.Data)
 		}
 	}
 	text("kestrel model 1")

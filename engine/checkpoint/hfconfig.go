@@ -35,17 +35,14 @@ func parseConfig(file string, data []byte) (Config, sizes, error) {
 	default:
 		o.fail(weights.ErrUnsupported, wrongKind(modelType), "")
 	}
-	if o.err == nil && o.has("quantization_config") {
-		q := o.object("quantization_config")
-		o.fail(weights.ErrUnsupported, fmt.Sprintf("quantized by %q", q.text("quant_method", "an unnamed method")),
-			"open the model it was made from; Kestrel quantizes by itself, or reads a GGUF in Q8_0")
-	}
+	fourBit := o.fourBit()
 	var want sizes
 	if original {
 		want = o.original(&cfg)
 	} else {
 		want = o.transformers(&cfg)
 	}
+	want.fourBit = fourBit
 	cfg.BOS = o.tokenID("bos_token_id", 0)
 	cfg.EOS = o.tokenIDs("eos_token_id", []int{0})
 	cfg.Pad = o.tokenID("pad_token_id", 0)
@@ -55,6 +52,36 @@ func parseConfig(file string, data []byte) (Config, sizes, error) {
 		}
 	}
 	return cfg, want, o.err
+}
+
+// fourBit returns the type of a checkpoint that bitsandbytes quantized to 4
+// bits, "" for one that is not quantized, and refuses any other.
+func (o *object) fourBit() string {
+	if o.err != nil || !o.has("quantization_config") {
+		return ""
+	}
+	q := o.object("quantization_config")
+	no := func(problem string) {
+		o.fail(weights.ErrUnsupported, problem, "open the model it was made from: Kestrel quantizes by itself, with --quant; "+
+			"it also reads GGUF files and the 4-bit checkpoints of bitsandbytes")
+	}
+	method := q.text("quant_method", "an unnamed method")
+	four := q.boolean("load_in_4bit", false) || q.boolean("_load_in_4bit", false)
+	kind := q.text("bnb_4bit_quant_type", "fp4") // bitsandbytes' default
+	switch {
+	case o.err != nil:
+	case q.err != nil:
+		o.err = q.err
+	case method != "bitsandbytes":
+		no(fmt.Sprintf("quantized by %q", method))
+	case !four:
+		no("quantized by bitsandbytes to 8 bits")
+	case kind != "nf4" && kind != "fp4":
+		no(fmt.Sprintf("quantized by bitsandbytes as %q", shorten([]byte(kind))))
+	default:
+		return kind
+	}
+	return ""
 }
 
 // wrongKind is what every file of another architecture is told.

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"kestrel/engine/weights"
+	"kestrel/engine/weights/bnb"
 	"kestrel/engine/weights/safetensors"
 )
 
@@ -121,19 +123,42 @@ func openHF(folder weights.Folder, name string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{Config: cfg, source: src, path: folder.Path()}
+	four, err := bnb.Open(src)
+	if err == nil {
+		err = want.checkFourBit(four, folder.File("config.json"))
+	}
+	if err != nil {
+		src.Close()
+		return nil, err
+	}
+	c := &Checkpoint{Config: cfg, source: four, path: folder.Path(), Warnings: four.Warnings()}
 	if strings.HasSuffix(name, ".safetensors") && name != "model.safetensors" {
 		c.path = folder.File(name) // a folder may hold several
 	}
 	err = c.readFiles(folder)
 	if err == nil {
-		err = c.load(src, hfNaming(hfPrefix(src)), want)
+		err = c.load(four, hfNaming(hfPrefix(four)), want)
 	}
 	if err != nil {
 		src.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// checkFourBit compares what config.json says of quantization with the tensors.
+func (s sizes) checkFourBit(src *bnb.Source, file string) error {
+	types := src.Types()
+	if s.fourBit == "" || slices.Contains(types, s.fourBit) {
+		return nil
+	}
+	found := "none of the tensors is"
+	if len(types) > 0 {
+		found = "the tensors are " + types[0]
+	}
+	return &weights.FileError{Kind: weights.ErrBadModel, File: file,
+		Problem: fmt.Sprintf("quantization_config says %s, but %s", s.fourBit, found),
+		Way:     "the files are of different models; download all of them again"}
 }
 
 func isTorch(name string) bool {

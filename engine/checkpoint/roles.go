@@ -127,7 +127,7 @@ func (c *Checkpoint) loadHead(l loader) error {
 	if err != nil {
 		return err
 	}
-	c.Tied = c.Tied && t.DType == c.Embed.DType && bytes.Equal(t.Data, c.Embed.Data)
+	c.Tied = c.Tied && !t.Computed() && t.DType == c.Embed.DType && bytes.Equal(t.Data, c.Embed.Data)
 	if c.Head = t; c.Tied {
 		c.Head = c.Embed
 	}
@@ -286,6 +286,7 @@ func (nm naming) knows(name string) bool {
 type sizes struct {
 	hidden, layers, inner, state, conv, dtRank, vocab int
 	convBias                                          bool
+	fourBit                                           string // how matrices are quantized, "nf4" or "fp4"
 }
 
 func (s sizes) check(c Config, file string) error {

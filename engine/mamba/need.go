@@ -8,12 +8,12 @@ import (
 )
 
 // Requests are all buffers that the model and one session make, in the order in which they are made: scratch for chunks,
-// weights, state, logits. The length of the text does not enter. With as other than 0, matrices count as if they were
-// stored so. Device.PlanAllocation says what they allocate.
+// weights, state, logits. The length of the text does not enter. Nothing of the weights is read: for the need in another
+// precision ask with Checkpoint.As. Device.PlanAllocation says what they allocate.
 //
-// Staging while loading, the choice among the k largest logits and the logits of all positions come on top where they
+// LoadRequests while loading, the choice among the k largest logits and the logits of all positions come on top where they
 // are used.
-func Requests(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int, as weights.DType) []vulkan.Request {
+func Requests(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int) []vulkan.Request {
 	if chunk <= 0 {
 		chunk = DefaultChunk
 	}
@@ -27,9 +27,6 @@ func Requests(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int, as weight
 	_, _, state := stateLayout(ck.Config, lim)
 	add(vulkan.Scratch, state)
 	tensors(ck, func(t weights.Tensor) {
-		if as != 0 && !(as == weights.Q8_0 && t.Shape[1]%32 != 0) {
-			t.DType = as
-		}
 		for _, b := range kernel.MatrixBytes(t, lim) {
 			add(vulkan.Weights, b)
 		}
@@ -39,10 +36,13 @@ func Requests(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int, as weight
 	return append(list, vulkan.Request{Purpose: vulkan.State, Size: resultBytes, Host: true})
 }
 
+// LoadRequests are the buffers that exist while Load runs only, after the scratch was made and beside the weights.
+func LoadRequests(dev *vulkan.Device) []vulkan.Request { return dev.UploaderRequests(stagingBytes) }
+
 // Need is the sum of Requests in bytes. Blocks of the allocator round this up a little.
-func Need(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int, as weights.DType) int64 {
+func Need(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int) int64 {
 	var n int64
-	for _, r := range Requests(ck, lim, chunk, as) {
+	for _, r := range Requests(ck, lim, chunk) {
 		n += r.Size
 	}
 	return n

@@ -28,7 +28,7 @@ func TestNeed(t *testing.T) {
 					ck := random.Open(t, checkpointtest.All(d))
 					dev := vulkantest.Open(t)
 					const chunk = 24
-					plan, err := dev.PlanAllocation(mamba.Requests(ck, dev.Limits(), chunk, 0))
+					plan, err := dev.PlanAllocation(mamba.Requests(ck, dev.Limits(), chunk))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -46,7 +46,7 @@ func TestNeed(t *testing.T) {
 					if total := dev.Memory().Total; total != plan.Allocated {
 						t.Errorf("the plan allocates %d bytes, the model %d", plan.Allocated, total)
 					}
-					if need := mamba.Need(ck, dev.Limits(), chunk, 0); need != used {
+					if need := mamba.Need(ck, dev.Limits(), chunk); need != used {
 						t.Errorf("Need foretells %d bytes, the buffers take %d", need, used)
 					}
 					for _, as := range []weights.DType{weights.F32, weights.F16, weights.Q8_0} {
@@ -54,7 +54,11 @@ func TestNeed(t *testing.T) {
 							continue
 						}
 						stored := random.Open(t, checkpointtest.All(as))
-						if got, want := mamba.Need(ck, dev.Limits(), chunk, as), mamba.Need(stored, dev.Limits(), chunk, 0); got != want {
+						asked, err := ck.As(as, true)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if got, want := mamba.Need(asked, dev.Limits(), chunk), mamba.Need(stored, dev.Limits(), chunk); got != want {
 							t.Errorf("as %v: Need foretells %d bytes, the model stored so takes %d", as, got, want)
 						}
 					}

@@ -31,6 +31,7 @@ type loader struct {
 	ctx         context.Context
 	dev         *vulkan.Device
 	up          *vulkan.Uploader
+	buf         []byte // for tensors that are computed, one after the other
 	done, total int64
 	progress    func(done, total int64)
 	warn        func(string)
@@ -107,7 +108,7 @@ func tensors(ck *checkpoint.Checkpoint, matrix, vector func(weights.Tensor)) {
 
 func checkpointBytes(ck *checkpoint.Checkpoint) int64 {
 	var n int64
-	add := func(t weights.Tensor) { n += int64(len(t.Data)) }
+	add := func(t weights.Tensor) { n += t.Size() }
 	tensors(ck, add, add)
 	return n
 }
@@ -117,9 +118,15 @@ func (l *loader) matrix(t weights.Tensor) *kernel.Matrix {
 		return nil
 	}
 	m, err := kernel.NewMatrix(l.dev, t)
+	if err == nil {
+		t, err = t.Load(l.ctx, l.buf)
+	}
 	if err != nil {
 		l.err = err
 		return nil
+	}
+	if t.Computed() {
+		l.buf = t.Data
 	}
 	l.check(t)
 	if l.err = m.Upload(l.ctx, l.up, t); l.err != nil {
@@ -169,7 +176,7 @@ func (l *loader) check(t weights.Tensor) {
 }
 
 func (l *loader) advance(t weights.Tensor) {
-	l.done += int64(len(t.Data))
+	l.done += t.Size()
 	if l.progress != nil {
 		l.progress(l.done, l.total)
 	}

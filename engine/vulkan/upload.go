@@ -36,13 +36,24 @@ func (d *Device) NewUploader(ringBytes int64) (*Uploader, error) {
 		return nil, err
 	}
 	defer d.leave()
-	segment := roundUp(max(ringBytes, leastRing)/ringSegments, 256)
+	segment := segmentOf(ringBytes)
 	u := &Uploader{d: d, segment: segment, size: segment * ringSegments}
 	d.mu.Lock()
 	d.uploaders[u] = struct{}{}
 	d.mu.Unlock()
 	return u, nil
 }
+
+// UploaderRequests is what an uploader of about ringBytes allocates while it is in use: its ring, or nothing where
+// device memory is written directly.
+func (d *Device) UploaderRequests(ringBytes int64) []Request {
+	if d.memory.deviceMap {
+		return nil
+	}
+	return []Request{{Purpose: Staging, Size: segmentOf(ringBytes) * ringSegments, Host: true}}
+}
+
+func segmentOf(ringBytes int64) int64 { return roundUp(max(ringBytes, leastRing)/ringSegments, 256) }
 
 // Write fills dst. It calls fill with consecutive pieces p of dst, where off is the piece's place from dst's
 // start; fill writes every byte of p and does not read it (mapped memory may be slow to read).

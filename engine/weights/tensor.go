@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,8 +12,11 @@ type Tensor struct {
 	Name  string
 	DType DType
 	Shape []int  // slowest dimension first; a matrix is [out, in]
-	Data  []byte // row-major, little-endian; mapped read-only, valid until the Source is closed
+	Data  []byte // row-major, little-endian; mapped read-only, valid until the Source is closed. nil where it is Computed: see Load
 	File  string // the file that holds it
+
+	From []Tensor // what a computed tensor is made of
+	rows RowsFunc // nil unless computed
 }
 
 // Source is an open model file, or a set of files that make one model.
@@ -49,7 +53,7 @@ func (t Tensor) RowLen() int {
 }
 
 // Rows returns the bytes of n rows from row i on. It panics, as slicing does,
-// when the rows are not all in the tensor.
+// when the rows are not all in the tensor's Data.
 func (t Tensor) Rows(i, n int) []byte {
 	row := t.DType.Bytes(t.RowLen())
 	lo, hi := int64(i)*row, int64(i+n)*row
@@ -63,6 +67,10 @@ func (t Tensor) Float32s() ([]float32, error) {
 		return nil, &FileError{Kind: ErrUnsupported, File: t.File, Tensor: t.Name,
 			Problem: fmt.Sprintf("stored as %v, which Kestrel does not compute with", t.DType),
 			Way:     "convert the model to F32, F16 or BF16"}
+	}
+	t, err := t.Load(context.Background(), nil)
+	if err != nil {
+		return nil, err
 	}
 	out := make([]float32, t.Elements())
 	if err := Decode(out, t.DType, t.Data); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/weights"
+	"kestrel/engine/weights/bnb/bnbtest"
 	"kestrel/engine/weights/gguf"
 	"kestrel/engine/weights/safetensors"
 )
@@ -45,6 +46,33 @@ func (m *Model) HF(types Types) fstest.MapFS {
 
 // Safetensors returns the model's tensors as one safetensors file.
 func (m *Model) Safetensors(types Types) []byte { return marshal(m.Tensors, types) }
+
+// Bitsandbytes returns the model as transformers saves one that bitsandbytes
+// quantized to 4 bits: projections in 4 bits, all else as types says.
+func (m *Model) Bitsandbytes(types Types, o bnbtest.Options) fstest.MapFS {
+	var config map[string]any
+	if err := json.Unmarshal(m.ConfigJSON(), &config); err != nil {
+		panic(err)
+	}
+	config["quantization_config"] = map[string]any{
+		"_load_in_4bit": true, "_load_in_8bit": false, "bnb_4bit_compute_dtype": "bfloat16", "bnb_4bit_quant_storage": "uint8",
+		"bnb_4bit_quant_type": o.Kind, "bnb_4bit_use_double_quant": o.Nested, "llm_int8_enable_fp32_cpu_offload": false,
+		"llm_int8_has_fp16_weight": false, "llm_int8_skip_modules": nil, "llm_int8_threshold": 6.0, "load_in_4bit": true,
+		"load_in_8bit": false, "quant_method": "bitsandbytes",
+	}
+	var list []weights.Tensor
+	for _, t := range m.Tensors {
+		if strings.HasSuffix(t.Name, "proj.weight") {
+			list = append(list, bnbtest.Quantize(t.Name, t.Shape[0], t.Shape[1], t.Values, o)...)
+		} else {
+			list = append(list, t.Encoded(types(t.Name)))
+		}
+	}
+	return fstest.MapFS{
+		"config.json":       {Data: must(json.Marshal(config))},
+		"model.safetensors": {Data: must(safetensors.Marshal(list, map[string]string{"format": "pt"}))},
+	}
+}
 
 // Sharded returns the model as a folder of n shards with their index.
 func (m *Model) Sharded(types Types, n int) fstest.MapFS {

@@ -1,0 +1,83 @@
+package checkpoint
+
+import (
+	"fmt"
+	"strings"
+
+	"kestrel/engine/weights"
+	"kestrel/engine/weights/quant"
+)
+
+// Precisions lists the types that a model's matrices can be asked for in, as
+// [ParsePrecision] reads them.
+func Precisions() []weights.DType {
+	list := []weights.DType{weights.F32, weights.F16, weights.BF16}
+	for _, f := range quant.Formats {
+		d, _ := weights.ParseDType(f.Name)
+		list = append(list, d)
+	}
+	return list
+}
+
+// ParsePrecision reads the name of one of Precisions, such as "q4_k", in upper
+// or lower case. The error is weights.ErrUnsupported and lists them.
+func ParsePrecision(name string) (weights.DType, error) {
+	var names []string
+	for _, d := range Precisions() {
+		if strings.EqualFold(name, d.String()) {
+			return d, nil
+		}
+		names = append(names, strings.ToLower(d.String()))
+	}
+	return 0, fmt.Errorf("%w: no precision %q; there are %s", weights.ErrUnsupported, shorten([]byte(name)), strings.Join(names, ", "))
+}
+
+// As returns the model with its matrices in the storage type d, each encoded
+// when it is wanted ([weights.Tensor.Load]); all else stays as it is. A matrix
+// whose rows are no whole blocks of d gets [weights.Fallback] of it, which
+// Warnings says. The result lives on the files of c and is closed with it.
+//
+// A matrix that is quantized already is refused with weights.ErrUnsupported
+// unless requantize is set: its loss would come on top. It stays as it is where
+// d is its type, and F32 is always possible, as that loses nothing.
+func (c *Checkpoint) As(d weights.DType, requantize bool) (*Checkpoint, error) {
+	a := *c
+	a.Layers = append([]Layer(nil), c.Layers...)
+	a.Warnings = append([]string(nil), c.Warnings...)
+	fell := map[weights.DType][]weights.Tensor{}
+	var err error
+	convert := func(t *weights.Tensor) {
+		to := weights.Fallback(d, t.RowLen())
+		if t.DType.Quantized() && t.DType != to && to != weights.F32 && !requantize && err == nil {
+			err = &weights.FileError{Kind: weights.ErrUnsupported, File: t.File, Tensor: t.Name,
+				Problem: fmt.Sprintf("stored as %v already; quantizing it again, to %v, would lose more than quantizing the original", t.DType, to),
+				Way:     "take the model in F32, F16 or BF16, or use this file as it is"}
+		}
+		if to != d && t.DType != to {
+			fell[to] = append(fell[to], *t)
+		}
+		*t = t.As(to)
+	}
+	convert(&a.Embed)
+	for i := range a.Layers {
+		for _, r := range layerRoles {
+			if r.matrix {
+				convert(r.of(&a.Layers[i]))
+			}
+		}
+	}
+	if a.Head = a.Embed; !c.Tied {
+		a.Head = c.Head
+		convert(&a.Head)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, to := range []weights.DType{weights.Q8_0, weights.F16} {
+		if list := fell[to]; len(list) > 0 {
+			a.Warnings = append(a.Warnings, fmt.Sprintf("%d matrices, such as %s with rows of %d, are no whole blocks of %v (%d): they become %v",
+				len(list), list[0].Name, list[0].RowLen(), d, d.BlockSize(), to))
+		}
+	}
+	return &a, nil
+}

@@ -1,0 +1,140 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"kestrel/engine"
+	"kestrel/engine/checkpoint"
+	"kestrel/engine/checkpoint/checkpointtest"
+	"kestrel/engine/mamba"
+	"kestrel/engine/vulkan"
+	"kestrel/engine/vulkan/vulkantest"
+	"kestrel/engine/weights"
+)
+
+// TestEstimate: what is foretold without loading is what loading and one session then allocate, to the byte and by
+// purpose, in every precision, whether the device's memory is written directly or through staging.
+func TestEstimate(t *testing.T) {
+	ck := checkpointtest.Random(2, checkpointtest.Config(checkpoint.FalconMamba, 256, 2, 320, 16, 4, 48, 500)).Open(t, checkpointtest.Published)
+	for _, staged := range []bool{false, true} {
+		for _, d := range precisions {
+			t.Run(d.String(), func(t *testing.T) {
+				ctx := context.Background()
+				dev := vulkantest.OpenWith(t, vulkan.DeviceOptions{ForceStaging: staged})
+				o := engine.Options{Chunk: 16, Quant: strings.ToLower(d.String())}
+				want, err := engine.EstimateOn(ck, dev, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if total := dev.Memory().Total; total != 0 {
+					t.Errorf("%d bytes were allocated to find that out", total)
+				}
+				as, err := ck.As(d, false)
+				if err != nil {
+					t.Fatal(err)
+				}
+				m, err := mamba.Load(ctx, dev, as, mamba.Options{Chunk: o.Chunk})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if peak := dev.Memory().Peak; peak != want.Weights+want.Scratch+want.Staging {
+					t.Errorf("loading takes %d bytes, foretold are %+v", peak, want)
+				}
+				q, err := m.NewSequence()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := q.Chunk(ctx, []int{1, 2, 3}); err != nil {
+					t.Fatal(err)
+				}
+				got := map[vulkan.Purpose]int64{}
+				for _, p := range dev.Memory().Purposes {
+					got[p.Purpose] += p.Allocated
+				}
+				if got[vulkan.Weights] != want.Weights || got[vulkan.State] != want.State || got[vulkan.Scratch] != want.Scratch {
+					t.Errorf("a session takes %v, foretold are %+v", got, want)
+				}
+				if want.Total != want.Weights+want.State+want.Scratch+want.Staging || !want.Fits || want.Budget <= want.Device || (want.Staging > 0) != staged {
+					t.Errorf("%+v", want)
+				}
+				longer, err := engine.EstimateOn(ck, vulkantest.OpenWith(t, vulkan.DeviceOptions{ForceStaging: staged}), o)
+				if err != nil || longer.Total != want.Total {
+					t.Errorf("another time it is %+v, %v", longer, err)
+				}
+			})
+		}
+	}
+}
+
+// precisions are those that the test models are asked for in.
+var precisions = []weights.DType{weights.F32, weights.F16, weights.BF16, weights.Q8_0}
+
+// TestQuant: a float model that is quantized while it is loaded computes, to the bit, what the file does that was
+// quantized before.
+func TestQuant(t *testing.T) {
+	cfg := checkpointtest.Config(checkpoint.FalconMamba, 256, 2, 256, 16, 4, 32, 300)
+	r := checkpointtest.Random(3, cfg)
+	float := r.HF(checkpointtest.All(weights.F32))
+	withTokenizer(t, float)
+	for _, d := range precisions {
+		t.Run(d.String(), func(t *testing.T) {
+			types := checkpointtest.All(d)
+			if d.Quantized() {
+				types = r.Quantized(d)
+			}
+			w := r.Writer(func(name string) weights.DType {
+				if checkpointtest.All(weights.Q8_0)(name) == weights.F32 {
+					return weights.F32
+				}
+				return types(name)
+			}, 3)
+			w.SetString("tokenizer.huggingface.json", string(float["tokenizer.json"].Data))
+			data, err := w.Bytes()
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := options(t)
+			o.Chunk = 16
+			var said warnings
+			o.Warn = said.add
+			stored := openFS(t, fstest.MapFS{"m.gguf": {Data: data}}, "m.gguf", o)
+			o.Quant = strings.ToLower(d.String())
+			made := openFS(t, float, ".", o)
+			for _, line := range said.take() {
+				if !strings.Contains(line, "whole blocks") {
+					t.Errorf("unexpected warning: %s", line)
+				}
+			}
+			var logits [][]float32
+			for _, m := range []*engine.Model{stored, made} {
+				s := newSession(t, m)
+				feed(t, s, []int{5, 17, 200, 3})
+				l, err := s.Logits(context.Background())
+				if err != nil {
+					t.Fatal(err)
+				}
+				logits = append(logits, l)
+			}
+			if !slices.Equal(logits[0], logits[1]) {
+				t.Errorf("the file says %v …, the quantized model %v …", logits[0][:4], logits[1][:4])
+			}
+		})
+	}
+}
+
+// TestQuantRefused: what cannot be quantized is refused before a device is asked for.
+func TestQuantRefused(t *testing.T) {
+	r := checkpointtest.Random(3, checkpointtest.Blocks(checkpoint.FalconMamba))
+	q8 := fstest.MapFS{"m.gguf": {Data: r.GGUF(checkpointtest.All(weights.Q8_0), 3)}}
+	for quant, says := range map[string]string{"q4_0": "stored as Q8_0 already", "q9": `no precision "q9"`} {
+		o := engine.Options{Quant: quant, Device: "none"}
+		if _, err := engine.OpenFS(context.Background(), q8, "m.gguf", o); !errors.Is(err, engine.ErrUnsupported) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", quant, err)
+		}
+	}
+}
