@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"io/fs"
 	"math"
 	"slices"
 	"strings"
@@ -25,35 +24,9 @@ type Memory struct {
 	Advice                           string // a way out where it does not fit
 }
 
-// EstimateMemory says what Open with these options would allocate, without reading any weights.
-func EstimateMemory(path string, o Options) (Memory, error) {
-	ck, err := checkpoint.Open(path)
-	if err != nil {
-		return Memory{}, err
-	}
-	return estimate(ck, o)
-}
-
-// EstimateMemoryFS is EstimateMemory for OpenFS.
-func EstimateMemoryFS(fsys fs.FS, name string, o Options) (Memory, error) {
-	ck, err := checkpoint.OpenFS(fsys, name)
-	if err != nil {
-		return Memory{}, err
-	}
-	return estimate(ck, o)
-}
-
-// EstimateMemoryRandom is EstimateMemory for OpenRandom.
-func EstimateMemoryRandom(shape, precision string, o Options) (Memory, error) {
-	ck, err := checkpoint.OpenRandom(shape, precision)
-	if err != nil {
-		return Memory{}, err
-	}
-	return estimate(ck, o)
-}
-
-func estimate(ck *checkpoint.Checkpoint, o Options) (Memory, error) {
-	defer ck.Close()
+// EstimateMemory says what opening the model with these options would allocate, without reading any weights. The
+// checkpoint stays open.
+func EstimateMemory(ck *checkpoint.Checkpoint, o Options) (Memory, error) {
 	dev, instance, err := openDevice(o)
 	if err != nil {
 		return Memory{}, err

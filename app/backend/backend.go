@@ -25,6 +25,8 @@ import (
 type Engine interface {
 	Devices(validation bool) ([]vulkan.DeviceInfo, error)
 	Open(ctx context.Context, name string, o engine.Options) (Model, error)
+	// Estimate is what Open would allocate, without reading any weights.
+	Estimate(name string, o engine.Options) (engine.Memory, error)
 	LoadState(path string) (State, error)
 	ReadState(r io.Reader) (State, error)
 }

@@ -40,6 +40,16 @@ func (Vulkan) Open(ctx context.Context, name string, o engine.Options) (Model, e
 	return vulkanModel{m, name}, nil
 }
 
+// Estimate says what opening the model of that name would take of a device.
+func (Vulkan) Estimate(name string, o engine.Options) (engine.Memory, error) {
+	ck, err := OpenCheckpoint(name)
+	if err != nil {
+		return engine.Memory{}, err
+	}
+	defer ck.Close()
+	return engine.EstimateMemory(ck, o)
+}
+
 // LoadState reads a file that State.Save wrote.
 func (Vulkan) LoadState(path string) (State, error) {
 	s, err := engine.LoadState(path)

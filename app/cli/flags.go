@@ -29,6 +29,26 @@ func (f *modelFlags) nameFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.model, "model", "m", "", `name in the library, folder in Hugging Face layout, .gguf file, or "demo" for the built-in model (default $KESTREL_MODEL, else "demo")`)
 }
 
+// argument lets a command take its model as an argument too.
+func (f *modelFlags) argument(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usagef("want one %s, got %d", what, len(args))
+		}
+		if len(args) == 1 && f.model != "" {
+			return usagef("a model is given twice, as %q and by --model", args[0])
+		}
+		return nil
+	}
+}
+
+// take takes that argument.
+func (f *modelFlags) take(args []string) {
+	if len(args) == 1 {
+		f.model = args[0]
+	}
+}
+
 func (f *modelFlags) add(cmd *cobra.Command) {
 	f.addDevice(cmd)
 	cmd.Flags().StringVar(&f.prefill, "prefill", "chunked", "how a prompt is read: chunked, in constant memory, or parallel, all at once")
@@ -37,11 +57,16 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 // addDevice adds all but the choice of prefill, which bench names otherwise.
 func (f *modelFlags) addDevice(cmd *cobra.Command) {
 	f.nameFlag(cmd)
-	cmd.Flags().StringVarP(&f.device, "device", "d", "", "index or part of the name of a device, as 'kestrel devices' lists them (default the best usable one)")
 	f.addQuant(cmd)
-	cmd.Flags().IntVar(&f.chunk, "chunk", 0, "tokens of a chunk (default chosen for the device)")
+	f.addPlace(cmd)
 	cmd.Flags().BoolVar(&f.profile, "profile", false, "time every kernel and print a table to standard error")
 	cmd.Flags().BoolVar(&f.validation, "validation", false, "turn on the Vulkan validation layer, where it is installed")
+}
+
+// addPlace says where a model runs, and how much it takes at once.
+func (f *modelFlags) addPlace(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.device, "device", "d", "", "index or part of the name of a device, as 'kestrel devices' lists them (default the best usable one)")
+	cmd.Flags().IntVar(&f.chunk, "chunk", 0, "tokens of a chunk (default chosen for the device)")
 }
 
 // addQuant lets a command ask for another precision than the files'.

@@ -51,7 +51,7 @@ func (a *app) modelCommand() *cobra.Command {
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(a.infoCommand())
+	cmd.AddCommand(a.infoCommand(), a.estimateCommand())
 	cmd.AddCommand(a.libraryCommands()...)
 	return cmd
 }
@@ -68,24 +68,17 @@ files are checked as for loading; no device is needed.`,
 		Example: `  kestrel model info
   kestrel model info ~/models/falcon-mamba-7b
   kestrel model info falcon-mamba-7b.Q8_0.gguf --json`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usagef("want one MODEL, got %d", len(args))
-			}
-			if len(args) == 1 && mf.model != "" {
-				return usagef("a model is given twice, as %q and by --model", args[0])
-			}
-			return nil
-		},
+		Args: mf.argument("MODEL"),
 		RunE: a.command(func(_ context.Context, args []string) error {
-			if len(args) == 1 {
-				mf.model = args[0]
-			}
+			mf.take(args)
 			ck, err := backend.OpenCheckpoint(mf.name(a))
 			if err != nil {
 				return err
 			}
 			defer ck.Close()
+			for _, w := range ck.Warnings {
+				a.note("warning: %s", w)
+			}
 			info := describe(ck)
 			if mf.name(a) == backend.Builtin {
 				info.Path = "built in"

@@ -40,8 +40,9 @@ type Engine struct {
 	DeviceList []vulkan.DeviceInfo
 	DeviceErr  error
 	OpenErr    error
-	Trained    int    // Config.MaxTrained
-	Template   string // "" for ChatML
+	Trained    int           // Config.MaxTrained
+	Template   string        // "" for ChatML
+	Memory     engine.Memory // what Estimate says of every model
 
 	// Reply gives what a model writes after a text.
 	Reply func(read string) string
@@ -122,6 +123,14 @@ func Tokenizer(t testing.TB) *tokenizer.Tokenizer {
 
 // Devices is DeviceList.
 func (e *Engine) Devices(bool) ([]vulkan.DeviceInfo, error) { return e.DeviceList, e.DeviceErr }
+
+// Estimate is Memory for every model.
+func (e *Engine) Estimate(name string, o engine.Options) (engine.Memory, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.opened, e.options = append(e.opened, name), o
+	return e.Memory, e.OpenErr
+}
 
 // Open opens a model of any name. Models of different names have different
 // hashes.

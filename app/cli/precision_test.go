@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"kestrel/engine"
+	"kestrel/engine/vulkan/vulkantest"
+)
+
+// TestEstimateCommand: the numbers are the engine's, the keys those that scripts
+// rely on.
+func TestEstimateCommand(t *testing.T) {
+	e := fake("")
+	e.Memory = engine.Memory{Weights: 7 << 30, State: 38 << 20, Scratch: 40 << 20, Staging: 32 << 20, Total: 7<<30 + 110<<20, Device: 7<<30 + 78<<20,
+		Budget: 6 << 30, DeviceName: "Card", Advice: "it would fit as Q5_K (5.00 GiB): use --quant q5_k"}
+	got := call(t, IO{Engine: e}, "", "model", "estimate", "some/model", "--quant", "Q8_0", "--device", "Card", "--json")
+	var out map[string]any
+	if err := json.Unmarshal([]byte(got.out), &out); err != nil || got.code != 0 {
+		t.Fatalf("%+v: %v", got, err)
+	}
+	want := map[string]any{"weights": float64(7 << 30), "state": float64(38 << 20), "scratch": float64(40 << 20), "staging": float64(32 << 20),
+		"total": float64(7<<30 + 110<<20), "budget": float64(6 << 30), "fits": false, "device": "Card", "advice": e.Memory.Advice}
+	for key, v := range want {
+		if out[key] != v {
+			t.Errorf("%s is %v, want %v", key, out[key], v)
+		}
+	}
+	if o := e.Options(); o.Quant != "Q8_0" || o.Device != "Card" || e.Opened()[0] != "some/model" {
+		t.Errorf("asked for %q with %+v", e.Opened(), o)
+	}
+	table := call(t, IO{Engine: e}, "", "model", "estimate")
+	for _, s := range []string{"weights  7.0 GiB", "it does not fit on Card", "--quant q5_k"} {
+		if !strings.Contains(table.out, s) {
+			t.Errorf("%q does not say %q", table.out, s)
+		}
+	}
+	for _, args := range [][]string{{"--quant", "q9"}, {"a", "b"}, {"a", "--model", "b"}, {"--chunk", "-1"}} {
+		if got := call(t, IO{Engine: e}, "", append([]string{"model", "estimate"}, args...)...); got.code != 2 {
+			t.Errorf("%q: exit %d, %s", args, got.code, got.err)
+		}
+	}
+}
+
+// TestEstimateDemo: the real engine's estimate of the built-in model on the test
+// device; a smaller precision takes less, and nothing depends on the text.
+func TestEstimateDemo(t *testing.T) {
+	args := []string{"model", "estimate", "--json", "--device", os.Getenv(vulkantest.DeviceEnv)}
+	var weights []int64
+	for _, quant := range []string{"f32", "f16", "q8_0"} {
+		got := call(t, System(), "", append(args, "--quant", quant)...)
+		var out estimateJSON
+		if err := json.Unmarshal([]byte(got.out), &out); err != nil || got.code != 0 {
+			t.Fatalf("%+v: %v", got, err)
+		}
+		if !out.Fits || out.Total != out.Weights+out.State+out.Scratch+out.Staging || out.Budget <= 0 {
+			t.Errorf("%s: %+v", quant, out)
+		}
+		weights = append(weights, out.Weights)
+	}
+	if !(weights[0] > weights[1] && weights[1] > weights[2]) {
+		t.Errorf("weights in f32, f16, q8_0: %d", weights)
+	}
+}
