@@ -27,8 +27,21 @@ type Engine interface {
 	Open(ctx context.Context, name string, o engine.Options) (Model, error)
 	// Estimate is what Open would allocate, without reading any weights.
 	Estimate(name string, o engine.Options) (engine.Memory, error)
+	// Describe says what a model's files hold, without a device.
+	Describe(name string) (Description, error)
 	LoadState(path string) (State, error)
 	ReadState(r io.Reader) (State, error)
+}
+
+// Description of a model.
+type Description struct {
+	Name         string
+	Precision    string // types of the weights, that of most bytes first: "q4_k+q6_k"
+	Parameters   int64
+	WeightBytes  int64
+	StateBytes   int64 // of one text, whatever its length
+	Config       checkpoint.Config
+	ChatTemplate bool // of its own
 }
 
 // Model is an open model; see engine.Model.

@@ -1,10 +1,13 @@
 package backend
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"kestrel/app/library"
@@ -55,6 +58,34 @@ func randomModel(name string) (shape, precision string, ok bool) {
 		precision = "f16"
 	}
 	return shape, precision, ok
+}
+
+// Describe opens a model's files and says what they hold.
+func (Vulkan) Describe(name string) (Description, error) {
+	ck, err := OpenCheckpoint(name)
+	if err != nil {
+		return Description{}, err
+	}
+	defer ck.Close()
+	return DescribeCheckpoint(ck), nil
+}
+
+// DescribeCheckpoint is Vulkan.Describe of a model that is open already.
+func DescribeCheckpoint(ck *checkpoint.Checkpoint) Description {
+	c := ck.Config
+	d := Description{
+		Name: ck.Files.Name, Config: c, ChatTemplate: ck.Files.ChatTemplate != "",
+		StateBytes: 4 * int64(c.Layers) * int64(c.Inner) * int64(c.State+c.Conv-1),
+	}
+	bytes := map[string]int64{}
+	for _, t := range ck.Tensors() {
+		d.Parameters += int64(t.Elements())
+		d.WeightBytes += t.Size()
+		bytes[strings.ToLower(t.DType.String())] += t.Size()
+	}
+	names := slices.SortedFunc(maps.Keys(bytes), func(a, b string) int { return cmp.Compare(bytes[b], bytes[a]) })
+	d.Precision = strings.Join(names, "+")
+	return d
 }
 
 // OpenCheckpoint opens a model's files alone, without a device.

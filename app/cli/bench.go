@@ -308,7 +308,7 @@ func (f *modelFlags) precision(a *app) (string, error) {
 		return "", err
 	}
 	defer ck.Close()
-	first, _, _ := strings.Cut(precision(ck), "+")
+	first, _, _ := strings.Cut(backend.DescribeCheckpoint(ck).Precision, "+")
 	return first, nil
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"sort"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -100,32 +98,15 @@ files are checked as for loading; no device is needed.`,
 func describe(ck *checkpoint.Checkpoint) infoJSON {
 	c := ck.Config
 	hash := ck.Hash()
+	d := backend.DescribeCheckpoint(ck)
 	info := infoJSON{
-		Name: ck.Files.Name, Path: ck.Path(), Kind: string(c.Kind), Precision: precision(ck),
-		StateBytes: 4 * int64(c.Layers) * int64(c.Inner) * int64(c.State+c.Conv-1),
-		Hidden:     c.Hidden, Layers: c.Layers, Inner: c.Inner, State: c.State, Conv: c.Conv, DtRank: c.DtRank, Vocab: c.Vocab,
+		Name: ck.Files.Name, Path: ck.Path(), Kind: string(c.Kind),
+		Precision: d.Precision, Parameters: d.Parameters, WeightBytes: d.WeightBytes, StateBytes: d.StateBytes,
+		Hidden: c.Hidden, Layers: c.Layers, Inner: c.Inner, State: c.State, Conv: c.Conv, DtRank: c.DtRank, Vocab: c.Vocab,
 		NormEps: c.NormEps, MixerEps: c.MixerEps, Tied: c.Tied, BOS: c.BOS, EOS: append([]int{}, c.EOS...), MaxTrained: c.MaxTrained,
 		ChatTemplate: ck.Files.ChatTemplate != "", Hash: fmt.Sprintf("%x", hash[:8]),
 	}
-	for _, t := range ck.Tensors() {
-		info.Parameters += int64(t.Elements())
-		info.WeightBytes += t.Size()
-	}
 	return info
-}
-
-// precision names the types of the weights, the one with the most bytes first.
-func precision(ck *checkpoint.Checkpoint) string {
-	bytes := map[string]int64{}
-	for _, t := range ck.Tensors() {
-		bytes[strings.ToLower(t.DType.String())] += t.Size()
-	}
-	var names []string
-	for name := range bytes {
-		names = append(names, name)
-	}
-	sort.Slice(names, func(i, j int) bool { return bytes[names[i]] > bytes[names[j]] })
-	return strings.Join(names, "+")
 }
 
 func (a *app) printInfo(i infoJSON) error {

@@ -148,6 +148,20 @@ func (r *Reader) Answer(ctx context.Context, s *sample.Sampler, o engine.Generat
 	return result, err
 }
 
+// Borrow feeds ids after a state of another text of this model and has them
+// answered. The Reader's own text is forgotten: what of it is to be kept was
+// marked before.
+func (r *Reader) Borrow(ctx context.Context, state backend.State, ids []int, s *sample.Sampler, o engine.GenerateOptions, emit func(string) error) (engine.Result, error) {
+	r.text, r.lost = "", true
+	if err := r.session.SetState(ctx, state); err != nil {
+		return engine.Result{}, err
+	}
+	if err := r.session.Feed(ctx, ids, nil); err != nil {
+		return engine.Result{}, err
+	}
+	return r.session.Generate(ctx, s, o, emit)
+}
+
 // keyOf tells a text: its length and a hash of it, and the place within a
 // document at its end.
 func keyOf(text string) string {

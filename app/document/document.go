@@ -208,7 +208,7 @@ func (d *Document) Count(ctx context.Context, progress func(done, total int64)) 
 		if err != nil {
 			return 0, err
 		}
-		words += countWords(s.Text)
+		words += CountWords(s.Text)
 		if progress != nil {
 			progress(s.Done, s.Total)
 		}
@@ -220,9 +220,9 @@ func (d *Document) Count(ctx context.Context, progress func(done, total int64)) 
 // Close closes the file.
 func (d *Document) Close() error { return d.src.close() }
 
-// countWords counts runs of letters and digits; each character of a script
+// CountWords counts runs of letters and digits; each character of a script
 // without spaces is one. A word cut by the end of a section counts twice.
-func countWords(s string) int {
+func CountWords(s string) int {
 	n, in := 0, false
 	for _, r := range s {
 		switch {

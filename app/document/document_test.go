@@ -182,7 +182,7 @@ func TestCountWords(t *testing.T) {
 	for s, want := range map[string]int{
 		"": 0, "one": 1, "Don't stop -- e-mail me 3 times.": 6, "你好，世界！": 4, "Kestrel 很快 ok": 4, "naïve café": 2, "привет мир": 2, "a\nb\tc": 3,
 	} {
-		if got := countWords(s); got != want {
+		if got := CountWords(s); got != want {
 			t.Errorf("%q: %d words, want %d", s, got, want)
 		}
 	}

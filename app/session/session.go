@@ -13,14 +13,13 @@ type Session interface {
 	// Snapshot is the present one, never nil.
 	Snapshot() *Snapshot
 	// Subscribe calls f with the present snapshot and then with each new one.
-	// cancel ends it; when it returns, f is not running and will not be called,
-	// except where f itself calls it.
+	// After cancel no new call of f begins.
 	Subscribe(f func(*Snapshot)) (cancel func())
 	// WatchMemory calls f with the use of memory, at most twice a second and
 	// for as long as anybody watches. cancel is as Subscribe's.
 	WatchMemory(f func(*Memory)) (cancel func())
 	// Close stops what is under way, saves it and releases the device, within a
-	// few seconds or until ctx ends.
+	// few seconds or until ctx ends. It is not called from a callback.
 	Close(ctx context.Context) error
 
 	Models
@@ -63,6 +62,9 @@ type Chat interface {
 	New(o NewOptions)
 	// Open opens a stored conversation.
 	Open(conversation string)
+	// Reload reads the open conversation's title and folder again, when the
+	// window changed them in the store.
+	Reload()
 	// Abandon stops whatever runs for a conversation and closes it where it is
 	// open: for one that is about to be deleted.
 	Abandon(conversation string)
@@ -71,7 +73,8 @@ type Chat interface {
 	// answered. Without an open conversation it begins one.
 	Send(text string)
 	// Stop ends the answer of the open conversation, or the reading before it,
-	// within one submission to the device. What was written stays.
+	// within one submission to the device. What was written stays. A document
+	// that is being read is paused.
 	Stop()
 	// Edit puts text in place of a user's message, as a new version of it, and
 	// has it answered.

@@ -157,6 +157,11 @@ func (e *Engine) Open(ctx context.Context, name string, o engine.Options) (backe
 	return &model{e: e, tok: tok, hash: sha256.Sum256([]byte(name))}, nil
 }
 
+// Describe is the same for every model.
+func (e *Engine) Describe(string) (backend.Description, error) {
+	return backend.Description{Name: "fake", Precision: "f16", Parameters: 1000, WeightBytes: 2000, StateBytes: StateBytes, ChatTemplate: true}, nil
+}
+
 // LoadState reads a file that a state was saved to.
 func (e *Engine) LoadState(path string) (backend.State, error) {
 	f, err := os.Open(path)

@@ -245,6 +245,7 @@ func (f *Fake) Import(path string)             { f.call("Import", path) }
 func (f *Fake) CancelTransfer(name string)     { f.call("CancelTransfer", name) }
 func (f *Fake) New(o session.NewOptions)       { f.call("New", o) }
 func (f *Fake) Open(id string)                 { f.call("Open", id) }
+func (f *Fake) Reload()                        { f.call("Reload") }
 func (f *Fake) Abandon(id string)              { f.call("Abandon", id) }
 func (f *Fake) Send(text string)               { f.call("Send", text) }
 func (f *Fake) Stop()                          { f.call("Stop") }
