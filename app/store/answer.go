@@ -96,7 +96,7 @@ func (a *Answer) flush() error {
 func (a *Answer) Finish(r Result) error {
 	const op = "finish answer"
 	if r.Status != Done && r.Status != Stopped && r.Status != Failed {
-		return failed(op, invalid("an answer ends as done, stopped or failed"))
+		return a.s.failed(op, invalid("an answer ends as done, stopped or failed"))
 	}
 	a.mu.Lock()
 	ended := a.ended

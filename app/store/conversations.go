@@ -45,7 +45,7 @@ func scanConversation(r *sql.Rows) (c Conversation, err error) {
 // Conversation gives one conversation, deleted or not.
 func (s *Store) Conversation(ctx context.Context, id ID) (Conversation, error) {
 	c, err := row(ctx, s.reader, "conversation", scanConversation, selectConversation+`WHERE c.id = ?`, string(id))
-	return c, failed("read conversation", err)
+	return c, s.failed("read conversation", err)
 }
 
 // Listing says which conversations to list. The zero value is all that are not
@@ -77,7 +77,7 @@ func (s *Store) Conversations(ctx context.Context, l Listing) ([]Conversation, e
 	}
 	list, err := rows(ctx, s.reader, scanConversation, selectConversation+where+` ORDER BY c.updated DESC, c.id DESC LIMIT ? OFFSET ?`,
 		append(args, l.Limit, l.Offset)...)
-	return list, failed("list conversations", err)
+	return list, s.failed("list conversations", err)
 }
 
 // CountConversations counts what [Store.Conversations] lists without a limit.
@@ -85,7 +85,7 @@ func (s *Store) CountConversations(ctx context.Context, l Listing) (int, error) 
 	where, args := l.where()
 	n, err := row(ctx, s.reader, "list", value[int],
 		`SELECT count(*) FROM conversations c LEFT JOIN folders f ON f.id = c.folder AND f.deleted IS NULL `+where, args...)
-	return n, failed("count conversations", err)
+	return n, s.failed("count conversations", err)
 }
 
 // RenameConversation gives a conversation another title.
@@ -103,7 +103,7 @@ func (s *Store) MoveConversation(ctx context.Context, id, folder ID) error {
 func (s *Store) Configure(ctx context.Context, id ID, system string, sampling json.RawMessage, model string) error {
 	const op = "configure conversation"
 	if len(sampling) > 0 && !json.Valid(sampling) {
-		return failed(op, invalid("the sampling settings are no JSON"))
+		return s.failed(op, invalid("the sampling settings are no JSON"))
 	}
 	return s.setConversation(ctx, op, id, `system = ?, sampling = ?, model = ?`, system, nullJSON(sampling), model)
 }
@@ -135,41 +135,4 @@ func (s *Store) markDeleted(ctx context.Context, op string, deleted any, ids []I
 		}
 		return nil
 	})
-}
-
-// Purge removes for good what was deleted before a time, with its messages,
-// documents and saved states, and gives the number of conversations. Their
-// bytes in the database are overwritten.
-func (s *Store) Purge(ctx context.Context, before time.Time) (int, error) {
-	const op = "purge conversations"
-	ids, err := rows(ctx, s.reader, value[string], `SELECT id FROM conversations WHERE deleted < ?`, before.UnixMilli())
-	if err != nil {
-		return 0, failed(op, err)
-	}
-	n := 0
-	for _, id := range ids { // one at a time, to let other writers in between
-		err := s.write(ctx, op, func(tx *sql.Tx) error {
-			result, err := tx.ExecContext(ctx, `DELETE FROM conversations WHERE id = ? AND deleted < ?`, id, before.UnixMilli())
-			if err != nil {
-				return err
-			}
-			gone, err := result.RowsAffected() // 0 where it was restored meanwhile
-			n += int(gone)
-			return err
-		})
-		if err != nil {
-			return n, err
-		}
-	}
-	err = s.write(ctx, op, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM folders WHERE deleted < ?`, before.UnixMilli())
-		return err
-	})
-	if err != nil {
-		return n, err
-	}
-	if _, err := s.writer.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil { // the log holds the text too
-		return n, failed(op, err)
-	}
-	return n, failed(op, s.dropUnreferenced(ctx))
 }

@@ -55,13 +55,13 @@ func scanDocument(r *sql.Rows) (d Document, err error) {
 // Document gives one document.
 func (s *Store) Document(ctx context.Context, id ID) (Document, error) {
 	d, err := row(ctx, s.reader, "document", scanDocument, selectDocument+`WHERE id = ?`, string(id))
-	return d, failed("read document", err)
+	return d, s.failed("read document", err)
 }
 
 // Documents lists the documents of a conversation, the first given first.
 func (s *Store) Documents(ctx context.Context, conversation ID) ([]Document, error) {
 	list, err := rows(ctx, s.reader, scanDocument, selectDocument+`WHERE conversation = ? ORDER BY id`, string(conversation))
-	return list, failed("list documents", err)
+	return list, s.failed("list documents", err)
 }
 
 // UpdateDocument changes a document, as one step: change is given the document
@@ -103,5 +103,5 @@ func (s *Store) DeleteDocument(ctx context.Context, id ID) error {
 	if err != nil {
 		return err
 	}
-	return failed(op, s.dropUnreferenced(ctx))
+	return s.failed(op, s.dropUnreferenced(ctx))
 }

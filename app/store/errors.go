@@ -97,6 +97,9 @@ func failed(op string, err error) error {
 	return e
 }
 
+// isDamage says whether an error shows that the database is damaged.
+func isDamage(err error) bool { return err != nil && errors.Is(failed("", err), ErrDamaged) }
+
 // sqliteCode is SQLite's extended code of an error, 0 if it is none of its.
 func sqliteCode(err error) int {
 	if e := new(sqlite.Error); errors.As(err, &e) {

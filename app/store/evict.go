@@ -29,12 +29,12 @@ const budgetKey = "states.budget"
 // exceeds the budget.
 func (s *Store) SetStateBudget(ctx context.Context, bytes int64) error {
 	if bytes < 0 {
-		return failed("set budget of states", invalid("a budget below zero"))
+		return s.failed("set budget of states", invalid("a budget below zero"))
 	}
 	if err := s.SetSetting(ctx, budgetKey, bytes); err != nil {
 		return err
 	}
-	return failed("drop states", s.evict(ctx))
+	return s.failed("drop states", s.evict(ctx))
 }
 
 // StateUsage is what saved states take of the disk, in bytes.
@@ -51,7 +51,7 @@ func (s *Store) StateUsage(ctx context.Context) (StateUsage, error) {
 	if err == nil {
 		u.Budget, err = Setting(ctx, s, budgetKey, DefaultStateBudget)
 	}
-	return u, failed("size of states", err)
+	return u, s.failed("size of states", err)
 }
 
 func (s *Store) evict(ctx context.Context) error {

@@ -20,7 +20,7 @@ func insertFolder(ctx context.Context, tx *sql.Tx, f Folder) error {
 // Folders lists the folders in the user's order.
 func (s *Store) Folders(ctx context.Context) ([]Folder, error) {
 	list, err := rows(ctx, s.reader, scanFolder, `SELECT id, name FROM folders WHERE deleted IS NULL ORDER BY position, id`)
-	return list, failed("list folders", err)
+	return list, s.failed("list folders", err)
 }
 
 func scanFolder(r *sql.Rows) (f Folder, err error) { return f, r.Scan(&f.ID, &f.Name) }

@@ -56,13 +56,13 @@ func scanMessage(r *sql.Rows) (m Message, err error) {
 // last flush; see [Answer].
 func (s *Store) Message(ctx context.Context, id ID) (Message, error) {
 	m, err := row(ctx, s.reader, "message", scanMessage, selectMessage+`WHERE id = ?`, string(id))
-	return m, failed("read message", err)
+	return m, s.failed("read message", err)
 }
 
 // Tree gives all messages of a conversation.
 func (s *Store) Tree(ctx context.Context, conversation ID) (*Tree, error) {
 	t, err := readTree(ctx, s.reader, conversation)
-	return t, failed("read messages", err)
+	return t, s.failed("read messages", err)
 }
 
 func readTree(ctx context.Context, q querier, conversation ID) (*Tree, error) {

@@ -6,8 +6,6 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
-	"os"
-	"time"
 )
 
 //go:embed schema
@@ -68,36 +66,4 @@ func migrateOne(ctx context.Context, tx *sql.Tx, steps []string) (done bool, err
 	}
 	_, err = tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version+1))
 	return false, err
-}
-
-// check looks for damage. Errors: ErrDamaged.
-func check(ctx context.Context, db *sql.DB) error {
-	var result string
-	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil {
-		return err
-	}
-	if result != "ok" {
-		return &Error{Kind: ErrDamaged, Problem: "the database of conversations is damaged: " + result}
-	}
-	return nil
-}
-
-// setAside moves a database out of the way, with the files SQLite keeps beside
-// it, and says where it is.
-func setAside(path string) (string, error) {
-	stamp := time.Now().UTC().Format("20060102-150405")
-	to := path + ".damaged-" + stamp
-	for n := 2; ; n++ {
-		if _, err := os.Lstat(to); os.IsNotExist(err) {
-			break
-		}
-		to = fmt.Sprintf("%s.damaged-%s-%d", path, stamp, n)
-	}
-	// The log first: it must never come to belong to the new database.
-	for _, suffix := range []string{"-wal", "-shm", ""} {
-		if err := os.Rename(path+suffix, to+suffix); err != nil && !os.IsNotExist(err) {
-			return "", fmt.Errorf("set the damaged database aside: %w", err)
-		}
-	}
-	return to, nil
 }

@@ -17,11 +17,11 @@ func Setting[T any](ctx context.Context, s *Store, key string, fallback T) (T, e
 		return fallback, nil
 	}
 	if err != nil {
-		return fallback, failed(op, err)
+		return fallback, s.failed(op, err)
 	}
 	var v T
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		return fallback, failed(op, &Error{Kind: ErrInvalid, Problem: fmt.Sprintf("it is no %T", v), Way: "set it again"})
+		return fallback, s.failed(op, &Error{Kind: ErrInvalid, Problem: fmt.Sprintf("it is no %T", v), Way: "set it again"})
 	}
 	return v, nil
 }
@@ -31,7 +31,7 @@ func (s *Store) SetSetting(ctx context.Context, key string, v any) error {
 	op := "keep setting " + key
 	text, err := json.Marshal(v)
 	if err != nil {
-		return failed(op, err)
+		return s.failed(op, err)
 	}
 	return s.write(ctx, op, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO settings(key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, key, string(text))
@@ -57,14 +57,14 @@ func (s *Store) Presets(ctx context.Context) ([]Preset, error) {
 		}
 		return p, err
 	}, `SELECT id, name, system, ifnull(sampling, '') FROM presets ORDER BY position, id`)
-	return list, failed("list presets", err)
+	return list, s.failed("list presets", err)
 }
 
 // SavePreset keeps a preset: a new one if its ID is "", which is then set.
 func (s *Store) SavePreset(ctx context.Context, p Preset) (Preset, error) {
 	const op = "save preset"
 	if len(p.Sampling) > 0 && !json.Valid(p.Sampling) {
-		return p, failed(op, invalid("the sampling settings are no JSON"))
+		return p, s.failed(op, invalid("the sampling settings are no JSON"))
 	}
 	if p.ID == "" {
 		p.ID = NewID()

@@ -26,7 +26,7 @@ const (
 func (s *Store) SaveState(ctx context.Context, st State, from io.WriterTo) (State, error) {
 	const op = "save state"
 	if (st.Message == "") == (st.Document == "") {
-		return State{}, failed(op, invalid("a state is of a message or of a document"))
+		return State{}, s.failed(op, invalid("a state is of a message or of a document"))
 	}
 	s.saving.Lock()
 	defer s.saving.Unlock()
@@ -34,7 +34,7 @@ func (s *Store) SaveState(ctx context.Context, st State, from io.WriterTo) (Stat
 	st.Used = st.Created
 	n, err := writeState(ctx, s.stateFile(st.ID), from)
 	if err != nil {
-		return State{}, failed(op, err)
+		return State{}, s.failed(op, err)
 	}
 	st.Bytes = n
 	err = s.write(ctx, op, func(tx *sql.Tx) error {
@@ -59,9 +59,9 @@ func (s *Store) SaveState(ctx context.Context, st State, from io.WriterTo) (Stat
 		return State{}, err
 	}
 	if err := s.dropUnreferencedLocked(ctx); err != nil { // what it replaced
-		return st, failed(op, err)
+		return st, s.failed(op, err)
 	}
-	return st, failed(op, s.evictLocked(ctx))
+	return st, s.failed(op, s.evictLocked(ctx))
 }
 
 func insertState(ctx context.Context, tx *sql.Tx, file ID, st State) error {
@@ -178,7 +178,7 @@ func (s *Store) States(ctx context.Context, owner ID) ([]State, error) {
 	list, err := rows(ctx, s.reader, scanStateOnly, selectState+`WHERE s.message = ?1
 		UNION ALL `+selectState+`WHERE s.document = ?1
 		UNION ALL `+selectState+`WHERE s.conversation = ?1 ORDER BY 5, 12, 1`, string(owner))
-	return list, failed("list states", err)
+	return list, s.failed("list states", err)
 }
 
 // OpenState opens the file of a saved state, for engine.ReadState, and makes it
@@ -190,14 +190,14 @@ func (s *Store) OpenState(ctx context.Context, id ID) (*os.File, error) {
 	var file ID
 	_, err := row(ctx, s.reader, "saved state", func(r *sql.Rows) (State, error) { return scanState(r, &file) }, selectState+`WHERE s.id = ?`, string(id))
 	if err != nil {
-		return nil, failed(op, err)
+		return nil, s.failed(op, err)
 	}
 	f, err := os.Open(s.stateFile(file))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, failed(op, errors.Join(notFound("saved state"), s.DropState(ctx, id)))
+		return nil, s.failed(op, errors.Join(notFound("saved state"), s.DropState(ctx, id)))
 	}
 	if err != nil {
-		return nil, failed(op, err)
+		return nil, s.failed(op, err)
 	}
 	err = s.write(ctx, op, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE state_files SET used = max(used, ?) WHERE id = ?`, now().UnixMilli(), string(file))
@@ -228,7 +228,7 @@ func (s *Store) dropStates(ctx context.Context, where string, args ...any) error
 	if err != nil {
 		return err
 	}
-	return failed(op, s.dropUnreferenced(ctx))
+	return s.failed(op, s.dropUnreferenced(ctx))
 }
 
 func (s *Store) stateFile(id ID) string { return filepath.Join(s.statesDir(), string(id)+stateSuffix) }

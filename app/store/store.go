@@ -35,8 +35,9 @@ type Store struct {
 	alone    bool
 	setAside string
 
-	tidying sync.WaitGroup
-	stop    context.CancelFunc // ends tidying
+	stop   context.CancelFunc // ends tidying
+	tidied chan struct{}      // closed when it has ended
+	merge  chan struct{}      // asks it to merge the index
 
 	saving  sync.Mutex // one saved state or eviction at a time
 	answers sync.Map   // *Answer: those that grow
@@ -63,7 +64,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 }
 
 func open(ctx context.Context, dir string) (_ *Store, err error) {
-	s := &Store{dir: dir}
+	s := &Store{dir: dir, tidied: make(chan struct{}), merge: make(chan struct{}, 1)}
 	// A folder that is there keeps its rights: the files in it are closed to others.
 	for _, d := range []string{dir, s.statesDir()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
@@ -80,7 +81,7 @@ func open(ctx context.Context, dir string) (_ *Store, err error) {
 		}
 	}()
 	err = s.connect(ctx)
-	if errors.Is(failed("", err), ErrDamaged) && s.alone {
+	if isDamage(err) && s.alone {
 		s.disconnect()
 		if s.setAside, err = setAside(s.path()); err != nil {
 			return nil, err
@@ -98,15 +99,9 @@ func open(ctx context.Context, dir string) (_ *Store, err error) {
 			return nil, err
 		}
 	}
-	tidyCtx, stop := context.WithCancel(context.Background())
+	tidying, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	if s.alone {
-		s.tidying.Go(func() {
-			// What fails here is done at the next start.
-			_, _ = s.Purge(tidyCtx, time.Now().Add(-KeepDeleted))
-			_ = s.evict(tidyCtx)
-		})
-	}
+	go s.tidy(tidying)
 	return s, nil
 }
 
@@ -133,11 +128,11 @@ func (s *Store) Close() error {
 			return true
 		})
 		s.stop()
-		s.tidying.Wait()
+		<-s.tidied
 		s.saving.Lock() // a state being saved is saved to its end
 		defer s.saving.Unlock()
 		errs = append(errs, s.disconnect(), s.lock.release())
-		s.closed = failed("close", errors.Join(errs...))
+		s.closed = s.failed("close", errors.Join(errs...))
 	})
 	return s.closed
 }
@@ -156,9 +151,6 @@ func (s *Store) connect(ctx context.Context) error {
 	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
 		return err
 	}
-	wal, err := os.Stat(s.path() + "-wal")
-	killed := err == nil && wal.Size() > 0 // whoever closes last removes it
-
 	// FULL: a question that was stored is on the disk, even if the power fails
 	// in the middle of the answer; a flush four times a second costs little.
 	// secure_delete: what is purged is overwritten.
@@ -170,8 +162,8 @@ func (s *Store) connect(ctx context.Context) error {
 	if err := migrate(ctx, s.writer, migrations); err != nil {
 		return err
 	}
-	if s.alone && killed {
-		if err := check(ctx, s.writer); err != nil {
+	if s.alone {
+		if err := s.checkSuspect(ctx); err != nil {
 			return err
 		}
 	}
@@ -210,13 +202,13 @@ func (s *Store) dsn(query string, pragmas ...string) string {
 func (s *Store) write(ctx context.Context, op string, do func(tx *sql.Tx) error) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
-		return failed(op, err)
+		return s.failed(op, err)
 	}
 	if err := do(tx); err != nil {
 		_ = tx.Rollback() // it has been rolled back where the error was SQLite's
-		return failed(op, err)
+		return s.failed(op, err)
 	}
-	return failed(op, tx.Commit())
+	return s.failed(op, tx.Commit())
 }
 
 // recover puts right what a program that was killed has left.

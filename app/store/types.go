@@ -134,14 +134,6 @@ type Preset struct {
 	Sampling json.RawMessage
 }
 
-// milliseconds is how times are kept; the zero time is NULL.
-func milliseconds(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UnixMilli()
-}
-
 // now is cut to what the store keeps, so that what is given back now equals
 // what is read later.
 func now() time.Time { return time.UnixMilli(time.Now().UnixMilli()).UTC() }

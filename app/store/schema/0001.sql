@@ -117,8 +117,8 @@ CREATE VIEW message_texts(number, content) AS
 CREATE VIRTUAL TABLE message_index USING fts5(
   content, content = 'message_texts', content_rowid = 'number', tokenize = 'trigram', columnsize = 0);
 CREATE VIRTUAL TABLE message_trigrams USING fts5vocab(message_index, 'row');
--- What is deleted leaves the index at once, not when it is next merged.
-INSERT INTO message_index(message_index, rank) VALUES ('secure-delete', 1);
+-- Two pieces are enough to merge: what was deleted leaves the index thereby.
+INSERT INTO message_index(message_index, rank) VALUES ('usermerge', 2);
 
 CREATE TRIGGER messages_index_insert AFTER INSERT ON messages
 WHEN new.status NOT IN ('pending', 'streaming') BEGIN
