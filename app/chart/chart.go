@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"math"
 	"path/filepath"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -61,13 +62,13 @@ func PromptMemory(dir, title string, limitGiB float64, lines []Line) error {
 	return save(p, dir, "prompt-memory")
 }
 
-// Written draws speed against the number of tokens written; below it peak memory on the same axis. It writes
+// Written draws speed against the number of tokens written; below it the memory in use on the same axis. It writes
 // DIR/written-speed and DIR/written-memory, .svg and .png.
 func Written(dir, title string, speed, memory Line) error {
 	for _, c := range []struct {
 		line       Line
 		label, out string
-	}{{speed, "tokens a second", "written-speed"}, {memory, "peak device memory, MiB", "written-memory"}} {
+	}{{speed, "tokens a second", "written-speed"}, {memory, "device memory, MiB", "written-memory"}} {
 		p := plot.New()
 		p.Title.Text = title
 		p.X.Label.Text = "tokens written"
@@ -126,6 +127,10 @@ func save(p *plot.Plot, dir, name string) error {
 	p.Legend.TextStyle.Font.Size = vg.Points(9)
 	p.Legend.Padding = vg.Points(2)
 	p.BackgroundColor = color.White
+	p.Y.Tick.Marker = plainTicks{}
+	if _, log := p.X.Tick.Marker.(tokenTicks); !log {
+		p.X.Tick.Marker = plainTicks{}
+	}
 	p.Title.Padding = vg.Points(6)
 	p.Title.TextStyle.YAlign = draw.YTop
 	for _, ext := range []string{".svg", ".png"} {
@@ -135,6 +140,19 @@ func save(p *plot.Plot, dir, name string) error {
 		}
 	}
 	return nil
+}
+
+// plainTicks are the usual ones, without zeros after the point.
+type plainTicks struct{}
+
+func (plainTicks) Ticks(low, high float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(low, high)
+	for i, t := range ticks {
+		if t.Label != "" {
+			ticks[i].Label = strconv.FormatFloat(t.Value, 'f', -1, 64)
+		}
+	}
+	return ticks
 }
 
 // tokenTicks are powers of two with their names, such as 8k.

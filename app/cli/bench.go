@@ -46,6 +46,7 @@ func (a *app) benchCommand() *cobra.Command {
 	var prefill, decode string
 	var runs int
 	var asJSON bool
+	var plot benchPlot
 	var shape string
 	cmd := &cobra.Command{
 		Use:   "bench",
@@ -67,6 +68,7 @@ the same run.
 		Example: `  kestrel bench
   kestrel bench --prefill 128,1024 --decode 64 --json
   kestrel bench --model ~/models/falcon-mamba-7b --device 0
+  kestrel bench --plot charts --plot-tokens 130000
   kestrel bench --shape falcon-mamba-7b --quant q8_0        # random weights, no download`,
 		Args: none,
 		RunE: a.command(func(ctx context.Context, _ []string) error {
@@ -91,11 +93,29 @@ the same run.
 			if runs < 1 {
 				return usagef("--runs %d: want 1 or more", runs)
 			}
+			if plot.dir != "" {
+				if plot.tokens < 1 || plot.memory <= 0 {
+					return usagef("--plot-tokens %d, --plot-memory %g: want more than 0", plot.tokens, plot.memory)
+				}
+				if err := plot.makeFolder(); err != nil {
+					return err
+				}
+			}
 			b.app, b.runs, b.parallel = a, runs, mf.prefill == "parallel"
 			profile := mf.profile
 			mf.profile = false // timestamps would slow the measured runs
-			if err := mf.with(ctx, a, func(m backend.Model, s backend.Session) error { return b.measure(ctx, m, s) }); err != nil {
+			if err := mf.with(ctx, a, func(m backend.Model, s backend.Session) error {
+				if err := b.measure(ctx, m, s); err != nil || plot.dir == "" {
+					return err
+				}
+				return plot.written(ctx, a, m, s)
+			}); err != nil {
 				return err
+			}
+			if plot.dir != "" {
+				if err := plot.prompts(a.Engine, mf.device); err != nil {
+					return err
+				}
 			}
 			mf.profile = profile
 			if err := b.host(ctx, mf); err != nil {
@@ -115,6 +135,9 @@ the same run.
 	cmd.Flags().StringVar(&prefill, "prefill", "128,1024", "numbers of tokens to read, between commas; \"\" for none")
 	cmd.Flags().StringVar(&decode, "decode", "64", "numbers of tokens to write, between commas; \"\" for none")
 	cmd.Flags().StringVar(&shape, "shape", "", "instead of a model, random weights of falcon-mamba-7b, mamba-2.8b, …-1.4b, -790m, -370m, -130m or HIDDENxLAYERSxINNERxRANK")
+	cmd.Flags().StringVar(&plot.dir, "plot", "", "folder for charts: memory against the prompt's length, speed and memory against what was written")
+	cmd.Flags().IntVar(&plot.tokens, "plot-tokens", 2048, "tokens to write for --plot")
+	cmd.Flags().Float64Var(&plot.memory, "plot-memory", 24, "GiB of device memory to mark in the chart of prompts")
 	cmd.Flags().IntVar(&runs, "runs", 3, "runs of each measurement, of which the median counts")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

@@ -184,7 +184,8 @@ func TestDeviceErrors(t *testing.T) {
 
 // TestDeviceBench holds that the figures hang together.
 func TestDeviceBench(t *testing.T) {
-	got := call(t, device(t), "", "bench", "--prefill", "16", "--decode", "4", "--runs", "1", "--json")
+	dir := filepath.Join(t.TempDir(), "charts")
+	got := call(t, device(t), "", "bench", "--prefill", "16", "--decode", "4", "--runs", "1", "--json", "--plot", dir, "--plot-tokens", "70")
 	var r benchJSON
 	if err := json.Unmarshal([]byte(got.out), &r); err != nil || got.code != 0 {
 		t.Fatalf("%v: %+v", err, got)
@@ -195,6 +196,13 @@ func TestDeviceBench(t *testing.T) {
 	for _, x := range r.Results {
 		if x.TPS <= 0 || x.GBps <= 0 || x.DispatchesPerToken <= 0 || x.HostMSPerToken == nil {
 			t.Errorf("%+v", x)
+		}
+	}
+	for _, name := range []string{"prompt-memory", "written-speed", "written-memory"} {
+		for _, ext := range []string{".svg", ".png"} {
+			if _, err := os.Stat(filepath.Join(dir, name+ext)); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
