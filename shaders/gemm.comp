@@ -1,19 +1,19 @@
 #version 460
 // y[t][row] = sum over k of W[row][k] x[t][k], for many tokens: tiles of 64 rows by 64 tokens in shared memory.
 //
-// 128 lanes, each with 8 rows by 4 tokens in registers; 16 columns a step, so that a step is half a Q8_0 block.
+// 128 lanes, each with 8 rows by 4 tokens in registers; 16 columns a step, of which a lane decodes 8 of one row.
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x = 128) in;
 #include "weights.glsl"
 #include "math.glsl"
 
-layout(set = 0, binding = 2, std430) readonly restrict buffer X { vec4 x[]; };
-layout(set = 0, binding = 3, std430) readonly restrict buffer Bias { float bias[]; };
-layout(set = 0, binding = 4, std430) restrict buffer Y { float y[]; };
+layout(set = 0, binding = 1, std430) readonly restrict buffer X { vec4 x[]; };
+layout(set = 0, binding = 2, std430) readonly restrict buffer Bias { float bias[]; };
+layout(set = 0, binding = 3, std430) restrict buffer Y { float y[]; };
 
 layout(push_constant) uniform Push {
-    uint units;    // 16-byte units of one row
+    uint units;    // of one row
     uint epilogue; // 0: store, 1: add to y, 2: softplus(y + bias)
     uint rows;     // of this slab
     uint row0;     // first row of the slab in the matrix
@@ -24,13 +24,13 @@ layout(push_constant) uniform Push {
 
 const uint TILE = 64u;
 const uint STEP = 16u;
-const uint STEP_UNITS = STEP / PER;
 // One column more than the tile: writes of a transposed unit then fall into different banks.
 const uint PITCH = TILE + 1u;
 shared float w_tile[STEP * PITCH];
 shared float x_tile[STEP * PITCH];
 
 void main() {
+    weights_begin();
     const uint lane = gl_LocalInvocationIndex;
     const uint first_row = gl_WorkGroupID.x * TILE;
     const uint first_token = gl_WorkGroupID.y * TILE;
@@ -41,21 +41,21 @@ void main() {
     [[unroll]] for (uint i = 0u; i < 8u; i++)
         [[unroll]] for (uint j = 0u; j < 4u; j++) acc[i][j] = 0.0;
 
-    for (uint u = 0u; u < p.units; u += STEP_UNITS) {
-        for (uint i = lane; i < TILE * STEP_UNITS; i += 128u) {
-            const uint r = i / STEP_UNITS;
-            const uint part = i % STEP_UNITS;
-            const uint unit = min(first_row + r, p.rows - 1u) * p.units + u + part;
-            vec4 w[PER4];
-            unpack_unit(words(weights[unit]), w);
-            const float scale = unit_scale(unit);
-            [[unroll]] for (uint k = 0u; k < PER; k++) w_tile[(part * PER + k) * PITCH + r] = w[k / 4u][k % 4u] * scale;
+    const uint row = min(first_row + lane / 2u, p.rows - 1u); // the one this lane decodes, every other 8 columns
+    for (uint step = 0u; step < p.units * PER / STEP; step++) {
+        const uint eighth = lane % 2u * 8u;
+        [[unroll]] for (uint j = 0u; j < 8u; j += 4u) {
+            const uint column = step * STEP + eighth + j;
+            const uint in_unit = column % PER;
+            const Packed q = fetch(row * p.units + column / PER, p.rows * p.units);
+            const vec4 w = part(q, in_unit / 16u, in_unit % 16u / 4u) * factor(q, in_unit / 16u);
+            [[unroll]] for (uint i = 0u; i < 4u; i++) w_tile[(eighth + j + i) * PITCH + lane / 2u] = w[i];
         }
         for (uint i = lane; i < TILE * (STEP / 4u); i += 128u) {
             const uint t = i / (STEP / 4u);
-            const uint part = i % (STEP / 4u);
-            const vec4 v = x[min(first_token + t, p.tokens - 1u) * p.x_stride + u * PER4 + part];
-            [[unroll]] for (uint k = 0u; k < 4u; k++) x_tile[(part * 4u + k) * PITCH + t] = v[k];
+            const uint four = i % (STEP / 4u);
+            const vec4 v = x[min(first_token + t, p.tokens - 1u) * p.x_stride + step * (STEP / 4u) + four];
+            [[unroll]] for (uint k = 0u; k < 4u; k++) x_tile[(four * 4u + k) * PITCH + t] = v[k];
         }
         barrier();
         for (uint k = 0u; k < STEP; k++) {

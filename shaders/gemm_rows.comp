@@ -12,18 +12,19 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LOCAL = 8u;
 layout(constant_id = 1) const uint ROWS = 2u;
 layout(constant_id = 2) const uint TOKS = 8u;
-const uint STEP = 16u; // columns: at least a unit of every storage type
+const uint STEP = 16u; // columns: several units, or a group of one
 const uint SHARE = STEP / LOCAL;
 
 #include "weights.glsl"
+const uint UNITS = PER < STEP ? STEP / PER : 1u;
 #include "math.glsl"
 
-layout(set = 0, binding = 2, std430) readonly restrict buffer X { float x[]; };
-layout(set = 0, binding = 3, std430) readonly restrict buffer Bias { float bias[]; };
-layout(set = 0, binding = 4, std430) restrict buffer Y { float y[]; };
+layout(set = 0, binding = 1, std430) readonly restrict buffer X { float x[]; };
+layout(set = 0, binding = 2, std430) readonly restrict buffer Bias { float bias[]; };
+layout(set = 0, binding = 3, std430) restrict buffer Y { float y[]; };
 
 layout(push_constant) uniform Push {
-    uint units;    // 16-byte units of one row
+    uint units;    // of one row
     uint epilogue; // 0: store, 1: add to y, 2: softplus(y + bias)
     uint rows;     // of this slab
     uint row0;     // first row of the slab in the matrix
@@ -33,33 +34,36 @@ layout(push_constant) uniform Push {
 } p;
 
 void main() {
+    weights_begin();
     const uint lane = gl_SubgroupInvocationID;
     const uint first = gl_WorkGroupID.x * LOCAL * ROWS + lane; // rows first + r LOCAL
     const uint from = gl_WorkGroupID.y * TOKS;
 
     float acc[ROWS * TOKS];
     [[unroll]] for (uint i = 0u; i < ROWS * TOKS; i++) acc[i] = 0.0;
-    for (uint u = 0u; u < p.units; u += STEP / PER) {
-        float shares[TOKS * SHARE];
-        [[unroll]] for (uint t = 0u; t < TOKS; t++) {
-            const uint at = min(from + t, p.tokens - 1u) * p.x_stride + u * PER + lane;
-            [[unroll]] for (uint i = 0u; i < SHARE; i++) shares[t * SHARE + i] = x[at + i * LOCAL];
-        }
-        [[unroll]] for (uint h = 0u; h < STEP / PER; h++) {
-            vec4 w[ROWS * PER4];
-            [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-                const uint unit = min(first + r * LOCAL, p.rows - 1u) * p.units + u + h;
-                vec4 v[PER4];
-                unpack_unit(words(weights[unit]), v);
-                const float scale = unit_scale(unit);
-                [[unroll]] for (uint i = 0u; i < PER4; i++) w[r * PER4 + i] = v[i] * scale;
-            }
+    for (uint u = 0u; u < p.units; u += UNITS) {
+        Packed q[ROWS * UNITS];
+        [[unroll]] for (uint r = 0u; r < ROWS; r++)
+            [[unroll]] for (uint i = 0u; i < UNITS; i++)
+                q[r * UNITS + i] = fetch(min(first + r * LOCAL, p.rows - 1u) * p.units + u + i, p.rows * p.units);
+        [[dont_unroll]] for (uint g = 0u; g < GROUPS; g++) {
+            float shares[TOKS * SHARE];
             [[unroll]] for (uint t = 0u; t < TOKS; t++) {
-                [[unroll]] for (uint k = 0u; k < PER; k++) {
-                    const uint column = h * PER + k;
-                    const float v = subgroupBroadcast(shares[t * SHARE + column / LOCAL], column % LOCAL);
-                    [[unroll]] for (uint r = 0u; r < ROWS; r++)
-                        acc[r * TOKS + t] = fma(w[r * PER4 + k / 4u][k % 4u], v, acc[r * TOKS + t]);
+                const uint at = min(from + t, p.tokens - 1u) * p.x_stride + u * PER + g * STEP + lane;
+                [[unroll]] for (uint i = 0u; i < SHARE; i++) shares[t * SHARE + i] = x[at + i * LOCAL];
+            }
+            [[unroll]] for (uint k = 0u; k < STEP / 4u; k++) {
+                vec4 w[ROWS];
+                [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                    const Packed mine = q[r * UNITS + k / GROUP4];
+                    w[r] = part(mine, g, k % GROUP4) * factor(mine, g);
+                }
+                [[unroll]] for (uint t = 0u; t < TOKS; t++) {
+                    [[unroll]] for (uint i = 0u; i < 4u; i++) {
+                        const uint column = 4u * k + i;
+                        const float v = subgroupBroadcast(shares[t * SHARE + column / LOCAL], column % LOCAL);
+                        [[unroll]] for (uint r = 0u; r < ROWS; r++) acc[r * TOKS + t] = fma(w[r][i], v, acc[r * TOKS + t]);
+                    }
                 }
             }
         }

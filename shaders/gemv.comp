@@ -18,13 +18,13 @@ layout(constant_id = 4) const uint NORM = 0u;
 #include "weights.glsl"
 #include "math.glsl"
 
-layout(set = 0, binding = 2, std430) readonly restrict buffer X { LOAD4 x[]; };
-layout(set = 0, binding = 3, std430) readonly restrict buffer Gain { LOAD4 gain[]; };
-layout(set = 0, binding = 4, std430) readonly restrict buffer Bias { float bias[]; };
-layout(set = 0, binding = 5, std430) restrict buffer Y { float y[]; };
+layout(set = 0, binding = 1, std430) readonly restrict buffer X { LOAD4 x[]; };
+layout(set = 0, binding = 2, std430) readonly restrict buffer Gain { LOAD4 gain[]; };
+layout(set = 0, binding = 3, std430) readonly restrict buffer Bias { float bias[]; };
+layout(set = 0, binding = 4, std430) restrict buffer Y { float y[]; };
 
 layout(push_constant) uniform Push {
-    uint units;    // 16-byte units of one row
+    uint units;    // of one row
     uint epilogue; // 0: store, 1: add to y, 2: softplus(y + bias)
     uint rows;     // of this slab
     uint row0;     // first row of the slab in the matrix
@@ -54,6 +54,7 @@ vec4 activation(const uint t, const uint i) {
 #include "rowdot.glsl"
 
 void main() {
+    weights_begin();
     const uint first = gl_WorkGroupID.x * ROWS;
     tokens_at = gl_WorkGroupID.y * TOKS;
     [[unroll]] for (uint t = 0u; t < TOKS; t++) squares[t] = 0.0;

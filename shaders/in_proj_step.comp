@@ -18,16 +18,16 @@ const uint TOKS = 1u;
 #include "weights.glsl"
 #include "math.glsl"
 
-layout(set = 0, binding = 2, std430) readonly restrict buffer H { LOAD4 h[]; };
-layout(set = 0, binding = 3, std430) readonly restrict buffer Gain { LOAD4 gain[]; };
-layout(set = 0, binding = 4, std430) readonly restrict buffer ConvW { float conv_w[]; }; // [inner][CONV]
-layout(set = 0, binding = 5, std430) readonly restrict buffer ConvB { float conv_b[]; };
-layout(set = 0, binding = 6, std430) restrict buffer Columns { float columns[]; };       // [inner][CONV-1], oldest first
-layout(set = 0, binding = 7, std430) writeonly restrict buffer ConvX { float conv_x[]; };
-layout(set = 0, binding = 8, std430) writeonly restrict buffer Gate { float gate[]; };
+layout(set = 0, binding = 1, std430) readonly restrict buffer H { LOAD4 h[]; };
+layout(set = 0, binding = 2, std430) readonly restrict buffer Gain { LOAD4 gain[]; };
+layout(set = 0, binding = 3, std430) readonly restrict buffer ConvW { float conv_w[]; }; // [inner][CONV]
+layout(set = 0, binding = 4, std430) readonly restrict buffer ConvB { float conv_b[]; };
+layout(set = 0, binding = 5, std430) restrict buffer Columns { float columns[]; };       // [inner][CONV-1], oldest first
+layout(set = 0, binding = 6, std430) writeonly restrict buffer ConvX { float conv_x[]; };
+layout(set = 0, binding = 7, std430) writeonly restrict buffer Gate { float gate[]; };
 
 layout(push_constant) uniform Push {
-    uint units; // 16-byte units of one row
+    uint units; // of one row
     uint rows;  // of this slab
     uint row0;  // first row of the slab in in_proj
     uint inner;
@@ -48,6 +48,7 @@ vec4 activation(const uint t, const uint i) {
 #include "rowdot.glsl"
 
 void main() {
+    weights_begin();
     const uint first = gl_WorkGroupID.x * ROWS;
     squares = 0.0;
     rowdot(first, p.rows, p.units);

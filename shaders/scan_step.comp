@@ -21,17 +21,17 @@ const uint TOKS = 1u;
 #include "weights.glsl"
 #include "math.glsl"
 
-layout(set = 0, binding = 2, std430) readonly restrict buffer DBC { LOAD4 dbc4[]; };    // dt | B | C
-layout(set = 0, binding = 3, std430) readonly restrict buffer DtB { float dt_b[]; };
-layout(set = 0, binding = 4, std430) readonly restrict buffer A2 { float a2[]; };       // [inner][STATE]
-layout(set = 0, binding = 5, std430) readonly restrict buffer D { float d_skip[]; };
-layout(set = 0, binding = 6, std430) readonly restrict buffer ConvX { float conv_x[]; };
-layout(set = 0, binding = 7, std430) readonly restrict buffer Gate { float gate[]; };
-layout(set = 0, binding = 8, std430) restrict buffer S { float state[]; };              // [inner][STATE]
-layout(set = 0, binding = 9, std430) writeonly restrict buffer Y { float y[]; };
+layout(set = 0, binding = 1, std430) readonly restrict buffer DBC { LOAD4 dbc4[]; };    // dt | B | C
+layout(set = 0, binding = 2, std430) readonly restrict buffer DtB { float dt_b[]; };
+layout(set = 0, binding = 3, std430) readonly restrict buffer A2 { float a2[]; };       // [inner][STATE]
+layout(set = 0, binding = 4, std430) readonly restrict buffer D { float d_skip[]; };
+layout(set = 0, binding = 5, std430) readonly restrict buffer ConvX { float conv_x[]; };
+layout(set = 0, binding = 6, std430) readonly restrict buffer Gate { float gate[]; };
+layout(set = 0, binding = 7, std430) restrict buffer S { float state[]; };              // [inner][STATE]
+layout(set = 0, binding = 8, std430) writeonly restrict buffer Y { float y[]; };
 
 layout(push_constant) uniform Push {
-    uint units;    // 16-byte units of one row of dt_proj
+    uint units;    // of one row of dt_proj
     uint rank;     // its columns
     uint rows;     // channels of this slab of dt_proj
     uint channel0; // first channel of the slab
@@ -50,6 +50,7 @@ shared float c_now[STATE];
 shared float delta_now[CHANNELS];
 
 void main() {
+    weights_begin();
     const uint lane = gl_LocalInvocationIndex;
     float dt_root = 1.0, b_root = 1.0, c_root = 1.0;
     if (NORM != 0u) {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -167,10 +168,7 @@ func (b bench) matrix(w weights.Tensor, slabRows int) *Matrix {
 
 // limitedTo is limits under which a slab of w has n rows.
 func limitedTo(lim vulkan.Limits, w weights.Tensor, n int) vulkan.Limits {
-	_, _, lim.MaxStorageBufferRange = layout(w.DType, n, w.Shape[1], 16)
-	if w.DType == weights.Q8_0 {
-		lim.MaxStorageBufferRange += lim.StorageAlign + 4
-	}
+	lim.MaxStorageBufferRange = slabBytes(w.DType, n, w.Shape[1])
 	return lim
 }
 
@@ -230,7 +228,7 @@ func tensor(d weights.DType, rows, cols int, values []float32) weights.Tensor {
 	return w
 }
 
-func stored(w weights.Tensor) []float32 {
+func decoded(w weights.Tensor) []float32 {
 	v, err := w.Float32s()
 	if err != nil {
 		panic(err)
@@ -238,27 +236,54 @@ func stored(w weights.Tensor) []float32 {
 	return v
 }
 
-func exactly(w weights.Tensor) []float64 { return reference.Float64s(stored(w)) }
+func exactly(w weights.Tensor) []float64 { return reference.Float64s(decoded(w)) }
 
-// spoiled is w with one weight off by 1%, or by the least that Q8_0 can be.
+// spoiled is w with one weight off by 1%, or by the least that a changed bit of its code makes of it.
 func spoiled(w weights.Tensor, row, col int) weights.Tensor {
 	n := w.Shape[1]
-	if w.DType != weights.Q8_0 {
-		return tensor(w.DType, w.Shape[0], n, onePercent(stored(w), row*n+col))
+	if !w.DType.Quantized() {
+		return tensor(w.DType, w.Shape[0], n, onePercent(decoded(w), row*n+col))
+	}
+	size, bytes := w.DType.BlockSize(), w.DType.BlockBytes()
+	at := (row*n + col) / size * bytes
+	right := make([]float32, size)
+	decode := func(block []byte) []float32 {
+		out := make([]float32, size)
+		if err := weights.Decode(out, w.DType, block); err != nil {
+			panic(err)
+		}
+		return out
+	}
+	block := slices.Clone(w.Data[at : at+bytes])
+	copy(right, decode(block))
+	best, least := slices.Clone(block), math.Inf(1)
+	for bit := range 8 * bytes {
+		block[bit/8] ^= 1 << (bit % 8)
+		off := math.Inf(1)
+		for i, v := range decode(block) {
+			if i == col%size && v != right[i] {
+				off = math.Abs(float64(v - right[i]))
+			} else if v != right[i] {
+				off = math.Inf(1)
+				break
+			}
+		}
+		if off < least {
+			best, least = slices.Clone(block), off
+		}
+		block[bit/8] ^= 1 << (bit % 8)
+	}
+	if math.IsInf(least, 1) {
+		panic(fmt.Sprintf("no bit changes only column %d of a block of %v", col%size, w.DType))
 	}
 	w.Data = slices.Clone(w.Data)
-	q := &w.Data[(row*n+col)/32*q8Block+2+col%32]
-	if int8(*q) > 0 {
-		*q--
-	} else {
-		*q++
-	}
+	copy(w.Data[at:], best)
 	return w
 }
 
 // columnsSwapped is w with columns i and j exchanged.
 func columnsSwapped(w weights.Tensor, i, j int) weights.Tensor {
-	v, n := stored(w), w.Shape[1]
+	v, n := decoded(w), w.Shape[1]
 	for row := 0; row < len(v); row += n {
 		v[row+i], v[row+j] = v[row+j], v[row+i]
 	}
@@ -335,7 +360,7 @@ func bits(v []float32) []uint32 {
 func sameBits(a, b []float32) bool { return slices.Equal(bits(a), bits(b)) }
 
 // storageTypes are the types that the kernels read.
-var storageTypes = []weights.DType{weights.F32, weights.F16, weights.BF16, weights.Q8_0}
+var storageTypes = slices.Sorted(maps.Keys(storages))
 
 // suits rounds a number of columns up to whole blocks of d.
 func suits(d weights.DType, cols int) int { return ceil(cols, d.BlockSize()) * d.BlockSize() }

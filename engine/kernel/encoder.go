@@ -186,7 +186,7 @@ func (e *Encoder) multi(local int) uint32 {
 // wide picks the variants with 64-bit loads.
 func (e *Encoder) wide() string {
 	if e.set.tune.Wide {
-		return "wide_"
+		return "_wide"
 	}
 	return ""
 }

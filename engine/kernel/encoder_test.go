@@ -84,7 +84,7 @@ func TestRecordErrors(t *testing.T) {
 	dev := vulkantest.Open(t)
 	b := bench{t, NewSet(dev, DefaultTuning(dev.Info())), true, true}
 	v := b.words(slices.Repeat([]uint32{0}, 2048)...)
-	foreign := &Matrix{Name: "w", DType: weights.F64, Rows: 4, Cols: 4, Slabs: []Slab{{Rows: 4, Weights: v, Scales: v}}}
+	foreign := &Matrix{Name: "w", DType: weights.F64, Rows: 4, Cols: 4, Slabs: []Slab{{Rows: 4, Weights: v}}}
 	runs := 0
 	for name, c := range map[string]struct {
 		plan func(*Encoder)

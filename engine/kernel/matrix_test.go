@@ -51,21 +51,40 @@ func TestPadRows(t *testing.T) {
 	}
 }
 
-func TestQ8Layout(t *testing.T) {
+// TestPackInPieces: however an uploader cuts a slab, the same bytes come out, and all of them.
+func TestPackInPieces(t *testing.T) {
 	r := rand.New(rand.NewPCG(17, 18))
-	for blocks := 1; blocks < 40; blocks++ {
-		raw := randomBytes(r, blocks*q8Block)
-		var scales, values []byte
-		for b := 0; b < len(raw); b += q8Block {
-			scales, values = append(scales, raw[b:b+2]...), append(values, raw[b+2:b+q8Block]...)
-		}
-		scales = append(scales, make([]byte, 2*(blocks%2))...) // whole words
-		for range 5 {
-			if got := inPieces(r, len(values), 1, func(p []byte, off int64) { q8Values(p, off, raw) }); !bytes.Equal(got, values) {
-				t.Fatalf("values of %d blocks: %x, want %x", blocks, got, values)
+	for _, d := range storageTypes {
+		for range 30 {
+			cols := suits(d, 1+r.IntN(3*d.BlockSize()))
+			n := 1 + r.IntN(9)
+			rows := randomBytes(r, n*int(d.Bytes(cols)))
+			size := int(slabBytes(d, n, cols))
+			want := bytes.Repeat([]byte{0xee}, size)
+			storages[d].pack(want, 0, rows, d, cols)
+			for range 5 {
+				got := inPieces(r, size, 1, func(p []byte, off int64) { storages[d].pack(p, off, rows, d, cols) })
+				if !bytes.Equal(got, want) {
+					t.Fatalf("%v, %d rows of %d columns: %x, in one piece %x", d, n, cols, got, want)
+				}
 			}
-			if got := inPieces(r, len(scales), 2, func(p []byte, off int64) { q8Scales(p, off, raw) }); !bytes.Equal(got, scales) {
-				t.Fatalf("scales of %d blocks: %x, want %x", blocks, got, scales)
+		}
+	}
+}
+
+// TestStorageSizes: weights take what they take in the file, but for Q3_K, whose scales are widened, and padding.
+func TestStorageSizes(t *testing.T) {
+	for _, d := range storageTypes {
+		want := d.Bytes(1024)
+		if d == weights.Q3_K {
+			want += 4 * 1024 / 256
+		}
+		if got := rowBytes(d, 1024); got != want {
+			t.Errorf("a row of 1024 columns in %v takes %d bytes, want %d", d, got, want)
+		}
+		if !d.Quantized() {
+			if got := rowBytes(d, 33); got != d.Bytes(64) {
+				t.Errorf("a row of 33 columns in %v takes %d bytes, want %d", d, got, d.Bytes(64))
 			}
 		}
 	}
@@ -142,21 +161,9 @@ func checkUploaded(b bench, w weights.Tensor, m *Matrix) {
 			b.Errorf("%v: slab begins at row %d, want %d", w, s.Row0, row)
 		}
 		row += s.Rows
-		rows := w.Rows(s.Row0, s.Rows)
-		var wantWeights, wantScales []byte
-		if w.DType == weights.Q8_0 {
-			for ; len(rows) > 0; rows = rows[q8Block:] {
-				wantScales, wantWeights = append(wantScales, rows[:2]...), append(wantWeights, rows[2:q8Block]...)
-			}
-			wantScales = append(wantScales, make([]byte, len(wantScales)%4)...)
-			if a := b.set.Device().Limits().StorageAlign; s.Scales.Offset%a != 0 {
-				b.Errorf("%v: scales at %d, the device aligns to %d", w, s.Scales.Offset, a)
-			}
-		} else {
-			wantWeights = paddedRows(rows, int(w.DType.Bytes(w.Shape[1])), int(w.DType.Bytes(Padded(w.Shape[1]))))
-			wantScales = wantWeights
-		}
-		if !bytes.Equal(b.download(s.Weights), wantWeights) || !bytes.Equal(b.download(s.Scales), wantScales) {
+		want := make([]byte, slabBytes(w.DType, s.Rows, w.Shape[1]))
+		storages[w.DType].pack(want, 0, w.Rows(s.Row0, s.Rows), w.DType, w.Shape[1])
+		if !bytes.Equal(b.download(s.Weights), want) {
 			b.Errorf("%v, rows from %d: not what was uploaded", w, s.Row0)
 		}
 	}

@@ -26,9 +26,7 @@ type Scan struct {
 //
 //	h [Padded(hidden)] -> x [inner] = silu(conv(a)), gate [inner] = silu(z);   a, z = split(in_proj norm(h))
 func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h, x, gate vulkan.View) {
-	name, err := suffix(inProj.DType)
-	if err != nil {
-		e.fail(err)
+	if !e.reads(inProj) {
 		return
 	}
 	e.flops += 2 * float64(inProj.Rows) * float64(inProj.Cols)
@@ -39,11 +37,11 @@ func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h,
 		if i > 0 {
 			outX, outGate = vulkan.InOut(x), vulkan.InOut(gate)
 		}
-		e.run("in_proj_step_"+e.wide()+name,
+		e.run(inProj.shader("in_proj_step"+e.wide()),
 			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(conv.Width)},
 			ceil(s.Rows, rows), 1,
-			[]any{units(inProj.DType, inProj.Cols), s.Rows, s.Row0, inner, float32(inProj.Cols), norm.Eps},
-			vulkan.In(s.Weights), vulkan.In(s.Scales), vulkan.In(h), vulkan.In(norm.Gain),
+			[]any{inProj.units(), s.Rows, s.Row0, inner, float32(inProj.Cols), norm.Eps},
+			vulkan.In(s.Weights), vulkan.In(h), vulkan.In(norm.Gain),
 			vulkan.In(conv.W), vulkan.In(conv.B), vulkan.InOut(conv.Columns), outX, outGate)
 	}
 }
@@ -54,9 +52,7 @@ func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h,
 //
 // y must be another buffer than x.
 func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) {
-	name, err := suffix(dtProj.DType)
-	if err != nil {
-		e.fail(err)
+	if !e.reads(dtProj) {
 		return
 	}
 	e.flops += 2*float64(dtProj.Rows)*float64(dtProj.Cols) + 6*float64(dtProj.Rows)*float64(s.State)
@@ -68,12 +64,12 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 		if i > 0 {
 			out = vulkan.InOut(y)
 		}
-		e.run("scan_step_"+e.wide()+name,
+		e.run(dtProj.shader("scan_step"+e.wide()),
 			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows),
 				uint32(channels), uint32(s.State), flag(s.Norm)},
 			ceil(slab.Rows, channels), 1,
-			[]any{units(dtProj.DType, dtProj.Cols), s.Rank, slab.Rows, slab.Row0, s.Eps},
-			vulkan.In(slab.Weights), vulkan.In(slab.Scales), vulkan.In(dbc), vulkan.In(s.DtB), vulkan.In(s.A2), vulkan.In(s.D),
+			[]any{dtProj.units(), s.Rank, slab.Rows, slab.Row0, s.Eps},
+			vulkan.In(slab.Weights), vulkan.In(dbc), vulkan.In(s.DtB), vulkan.In(s.A2), vulkan.In(s.D),
 			vulkan.In(x), vulkan.In(gate), vulkan.InOut(s.S), out)
 	}
 }

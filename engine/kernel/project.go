@@ -38,9 +38,7 @@ type Project struct {
 // Project encodes a projection: for many tokens by tiles in shared memory, or a lane a row on the CPU;
 // else by dot products of rows.
 func (e *Encoder) Project(a Project) {
-	name, err := suffix(a.W.DType)
-	if err != nil {
-		e.fail(err)
+	if !e.reads(a.W) {
 		return
 	}
 	e.flops += 2 * float64(a.Tokens) * float64(a.W.Rows) * float64(a.W.Cols)
@@ -52,22 +50,22 @@ func (e *Encoder) Project(a Project) {
 	if a.Epilogue != SoftplusAdd {
 		bias = a.X // unread
 	}
-	n := uint32(units(a.W.DType, a.W.Cols))
+	n := uint32(a.W.units())
 	tune := e.set.tune
 	for _, s := range a.W.Slabs {
-		weights, scales := vulkan.In(s.Weights), vulkan.In(s.Scales)
+		weights := vulkan.In(s.Weights)
 		if tune.TileFrom > 0 && a.Tokens >= tune.TileFrom && a.Norm == nil && a.Token0 == 0 {
-			e.run("gemm_"+name, nil, ceil(s.Rows, 64), ceil(a.Tokens, 64),
+			e.run(a.W.shader("gemm"), nil, ceil(s.Rows, 64), ceil(a.Tokens, 64),
 				[]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.XStride / 4, a.YStride},
-				weights, scales, vulkan.In(a.X), vulkan.In(bias), out)
+				weights, vulkan.In(a.X), vulkan.In(bias), out)
 			continue
 		}
 		if tune.LaneRows > 0 && a.Tokens > 1 && a.Norm == nil && a.Token0 == 0 {
 			local := tune.Local
-			e.run("gemm_rows_"+name, []uint32{uint32(local), uint32(tune.LaneRows), uint32(tune.LaneTokens)},
+			e.run(a.W.shader("gemm_rows"), []uint32{uint32(local), uint32(tune.LaneRows), uint32(tune.LaneTokens)},
 				ceil(s.Rows, local*tune.LaneRows), ceil(a.Tokens, tune.LaneTokens),
 				[]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.XStride, a.YStride},
-				weights, scales, vulkan.In(a.X), vulkan.In(bias), out)
+				weights, vulkan.In(a.X), vulkan.In(bias), out)
 			continue
 		}
 		rows, toks := tune.Rows, 1
@@ -81,11 +79,11 @@ func (e *Encoder) Project(a Project) {
 		if a.Norm != nil {
 			gain, norm, eps = a.Norm.Gain, 1, a.Norm.Eps
 		}
-		e.run("gemv_"+e.wide()+name,
+		e.run(a.W.shader("gemv"+e.wide()),
 			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(toks), norm},
 			ceil(s.Rows, rows), ceil(a.Tokens, toks),
 			[]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps},
-			weights, scales, vulkan.In(a.X), vulkan.In(gain), vulkan.In(bias), out)
+			weights, vulkan.In(a.X), vulkan.In(gain), vulkan.In(bias), out)
 	}
 }
 
@@ -93,19 +91,17 @@ func (e *Encoder) Project(a Project) {
 //
 //	Ids [Tokens] uint32, each below table.Rows;  H [Tokens][Padded(Cols)]
 func (e *Encoder) Embed(table *Matrix, ids, h vulkan.View, tokens int) {
-	name, err := suffix(table.DType)
-	if err != nil {
-		e.fail(err)
+	if !e.reads(table) {
 		return
 	}
-	n, local := units(table.DType, table.Cols), e.set.tune.Conv
+	n, local := table.units(), e.set.tune.Conv
 	for i, s := range table.Slabs {
 		out := vulkan.Out(h)
 		if i > 0 {
 			out = vulkan.InOut(h)
 		}
-		e.run("embed_"+name, []uint32{uint32(local)}, ceil(n, local), tokens,
+		e.run(table.shader("embed"), []uint32{uint32(local)}, ceil(n, local), tokens,
 			[]any{n, s.Rows, s.Row0, Padded(table.Cols) / 4},
-			vulkan.In(s.Weights), vulkan.In(s.Scales), vulkan.In(ids), out)
+			vulkan.In(s.Weights), vulkan.In(ids), out)
 	}
 }

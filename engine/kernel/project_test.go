@@ -84,7 +84,7 @@ func (p projection) wrong() map[string]trial {
 	for i, g := range p.gain {
 		x[i] *= g
 	}
-	last := heaviest(x, stored(p.w)[(rows-1)*cols:]) // in the last row for the last token
+	last := heaviest(x, decoded(p.w)[(rows-1)*cols:]) // in the last row for the last token
 	wrong := map[string]trial{}
 	with := func(what string, change func(*projection)) {
 		q := p

@@ -78,7 +78,7 @@ func (s inStep) wrong() map[string]trial {
 		wrong[what] = q
 	}
 	for what, row := range map[string]int{"one weight of x off": 0, "one weight of the gate off": 2*s.inner - 1} {
-		at := heaviest(s.h, stored(s.w)[row*hidden:(row+1)*hidden])
+		at := heaviest(s.h, decoded(s.w)[row*hidden:(row+1)*hidden])
 		with(what, func(q *inStep) { q.w = spoiled(s.w, row, at) })
 	}
 	with("two columns swapped", func(q *inStep) { q.w = columnsSwapped(s.w, 0, hidden-1) })
@@ -215,7 +215,7 @@ func (s scanStep) wrong() map[string]trial {
 		moves = append(moves, bias+float32(math.Abs(float64(s.x[i]))))
 	}
 	d := reference.ArgMax(reference.Float64s(moves))
-	at := heaviest(s.dbc[:rank], stored(s.w)[d*rank:(d+1)*rank])
+	at := heaviest(s.dbc[:rank], decoded(s.w)[d*rank:(d+1)*rank])
 	with("one weight off", func(q *scanStep) { q.w = spoiled(s.w, d, at) })
 	with("one bias off", func(q *scanStep) { q.bias = onePercent(s.bias, d) })
 	with("one of x off", func(q *scanStep) { q.x = onePercent(s.x, d) })

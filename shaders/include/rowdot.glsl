@@ -6,15 +6,16 @@
 #ifndef ROWDOT_GLSL
 #define ROWDOT_GLSL
 
-// touch asks for every cache line of the rows before they are needed. Drivers that run on the CPU load lane by lane, and
-// wait for memory at each; here all lanes miss together. GPUs have other threads to run meanwhile.
+// touch asks for every cache line of the rows' first plane before they are needed. Drivers that run on the CPU load lane
+// by lane, and wait for memory at each; here all lanes miss together. GPUs have other threads to run meanwhile.
 void touch(const uint first, const uint rows, const uint units) {
 #ifdef WIDE
-    const uint LINE = 4u; // units in 64 bytes
+    const uint LINE_UNITS = 64u / LOW_BYTES; // units in 64 bytes
     const uint from = min(first, rows - 1u) * units;
     const uint to = min(first + ROWS, rows) * units;
     uint seen = 0u;
-    for (uint i = from + gl_LocalInvocationIndex * LINE; i < to; i += LOCAL * LINE) seen |= words(weights[i]).x;
+    for (uint i = from + gl_LocalInvocationIndex * LINE_UNITS; i < to; i += LOCAL * LINE_UNITS)
+        seen |= weights4[i * (LOW_BYTES / 4u)];
     if (rows == 0u) sums[0] = uintBitsToFloat(seen); // never so: only to keep the loads
 #endif
 }
@@ -24,20 +25,23 @@ void rowdot(const uint first, const uint rows, const uint units) {
     [[unroll]] for (uint i = 0u; i < ROWS * TOKS; i++) sums[i] = 0.0;
     touch(first, rows, units);
     for (uint u = gl_LocalInvocationIndex; u < units; u += LOCAL) {
-        vec4 x[TOKS * PER4];
-        [[unroll]] for (uint t = 0u; t < TOKS; t++)
-            [[unroll]] for (uint i = 0u; i < PER4; i++) x[t * PER4 + i] = activation(t, u * PER4 + i);
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            // Rows past the end repeat the last one: no branch around the loads; their sums are never stored.
-            const uint unit = min(first + r, rows - 1u) * units + u;
-            vec4 w[PER4];
-            unpack_unit(words(weights[unit]), w);
-            const float scale = unit_scale(unit);
-            [[unroll]] for (uint t = 0u; t < TOKS; t++) {
-                float s = 0.0;
-                [[unroll]] for (uint i = 0u; i < PER4; i++)
-                    [[unroll]] for (uint k = 0u; k < 4u; k++) s = fma(w[i][k], x[t * PER4 + i][k], s);
-                sums[r * TOKS + t] = fma(s, scale, sums[r * TOKS + t]);
+        Packed q[ROWS];
+        // Rows past the end repeat the last one: no branch around the loads; their sums are never stored.
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) q[r] = fetch(min(first + r, rows - 1u) * units + u, rows * units);
+        [[unroll]] for (uint g = 0u; g < GROUPS; g++) {
+            vec4 x[TOKS * GROUP4];
+            [[unroll]] for (uint t = 0u; t < TOKS; t++)
+                [[unroll]] for (uint k = 0u; k < GROUP4; k++)
+                    x[t * GROUP4 + k] = activation(t, u * PER4 + g * GROUP4 + k);
+            [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                vec4 w[GROUP4];
+                [[unroll]] for (uint k = 0u; k < GROUP4; k++) w[k] = part(q[r], g, k);
+                [[unroll]] for (uint t = 0u; t < TOKS; t++) {
+                    float s = 0.0;
+                    [[unroll]] for (uint k = 0u; k < GROUP4; k++)
+                        [[unroll]] for (uint i = 0u; i < 4u; i++) s = fma(w[k][i], x[t * GROUP4 + k][i], s);
+                    sums[r * TOKS + t] = fma(s, factor(q[r], g), sums[r * TOKS + t]);
+                }
             }
         }
     }
