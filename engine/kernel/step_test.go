@@ -177,13 +177,19 @@ func (s scanStep) device(b bench) [][]float32 {
 	return [][]float32{y.values(), state.values()}
 }
 
-func (s scanStep) truth() []reference.Bounded {
+// delta is after softplus, with B and C that go with it.
+func (s scanStep) delta() (delta, B, C reference.Bounded) {
 	rank, n := s.w.Shape[1], s.state
 	dt, B, C := parts(reference.Exact32(s.dbc), rank, n, rank+2*n)
 	if s.norm {
 		dt, B, C = dbcNorms(dt, B, C, rank, n, s.eps)
 	}
-	delta := reference.SoftplusBound(matMul(dt, s.w, s.bias))
+	return reference.SoftplusBound(matMul(dt, s.w, s.bias)), B, C
+}
+
+func (s scanStep) truth() []reference.Bounded {
+	n := s.state
+	delta, B, C := s.delta()
 	state := reference.Exact32(s.s)
 	y := reference.ScanBound(delta, reference.Float64s(s.a), B, C, reference.Float64s(s.d), reference.Exact32(s.x), nil, state, s.inner, n)
 	return []reference.Bounded{reference.MulBound(y, reference.Exact32(s.gate)), state}
@@ -221,8 +227,17 @@ func (s scanStep) wrong() map[string]trial {
 	with("one of x off", func(q *scanStep) { q.x = onePercent(s.x, d) })
 	with("one gate off", func(q *scanStep) { q.gate = onePercent(s.gate, d) })
 	with("one of D off", func(q *scanStep) { q.d = onePercent(s.d, d) })
-	with("one of A off", func(q *scanStep) { q.a = onePercent(s.a, d*s.state) })
-	with("one state off", func(q *scanStep) { q.s = onePercent(s.s, biggest(s.s)) })
+	// What is carried shows where it has not decayed below the bound.
+	delta, _, _ := s.delta()
+	after := s.truth()[1]
+	var kept, decay []float32
+	for i, v := range s.s {
+		exponent := delta.Value[i/s.state] * float64(s.a[i])
+		share := math.Exp(exponent) * math.Abs(float64(v)) / after.Bound[i]
+		kept, decay = append(kept, float32(share)), append(decay, float32(-exponent*share))
+	}
+	with("one of A off", func(q *scanStep) { q.a = onePercent(s.a, biggest(decay)) })
+	with("one state off", func(q *scanStep) { q.s = onePercent(s.s, biggest(kept)) })
 	with("B and C exchanged", func(q *scanStep) {
 		q.dbc = slices.Concat(s.dbc[:rank], s.dbc[rank+s.state:], s.dbc[rank:rank+s.state])
 	})
