@@ -40,7 +40,7 @@ type infoJSON struct {
 func (a *app) modelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "model",
-		Short: "Get models, list, check and remove them",
+		Short: "Get models, list, check, convert and remove them",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("there is no command \"model %s\"", args[0])
@@ -49,7 +49,7 @@ func (a *app) modelCommand() *cobra.Command {
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(a.infoCommand(), a.estimateCommand())
+	cmd.AddCommand(a.infoCommand(), a.estimateCommand(), a.convertCommand())
 	cmd.AddCommand(a.libraryCommands()...)
 	return cmd
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,5 +63,53 @@ func TestEstimateDemo(t *testing.T) {
 	}
 	if !(weights[0] > weights[1] && weights[1] > weights[2]) {
 		t.Errorf("weights in f32, f16, q8_0: %d", weights)
+	}
+}
+
+// TestConvert: the built-in model in another precision, which then answers; what
+// is quantized already, is there already, or is no GGUF by name, is refused.
+func TestConvert(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "demo.gguf")
+	convert := func(args ...string) result {
+		return call(t, System(), "", append([]string{"model", "convert"}, args...)...)
+	}
+	got := convert("demo", path, "--quant", "Q8_0", "--json")
+	var out convertJSON
+	if err := json.Unmarshal([]byte(got.out), &out); err != nil || got.code != 0 {
+		t.Fatalf("%+v: %v", got, err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || out.Bytes != info.Size() || out.Path != path || out.Precision != "q8_0+f32+f16" {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if !strings.Contains(got.err, "with rows of 16, are no whole blocks of Q8_0 (32): they become F16") {
+		t.Errorf("said %q", got.err)
+	}
+	text := call(t, System(), "", "generate", "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n", "--model", path, "-n", "12", "--temperature", "0", "--device", os.Getenv(vulkantest.DeviceEnv))
+	if text.code != 0 || !strings.Contains(text.out, "Hello! How can I help you today?") {
+		t.Errorf("%+v", text)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"demo", path, "--quant", "q8_0"}, 1, "is there already"},
+		{[]string{path, filepath.Join(dir, "again.gguf"), "--quant", "q4_0"}, 1, "stored as Q8_0 already"},
+		{[]string{path, filepath.Join(dir, "again.gguf"), "--quant", "q4_0", "--allow-requantize"}, 0, ""},
+		{[]string{path, path, "--quant", "f32", "--force"}, 0, ""},
+		{[]string{"demo", filepath.Join(dir, "m.bin")}, 2, "ends in .gguf"},
+		{[]string{"demo", filepath.Join(dir, "m.gguf"), "--quant", "q9"}, 2, `no precision "q9"`},
+		{[]string{"demo", filepath.Join(dir, "none", "m.gguf")}, 1, "no such file"},
+		{[]string{"demo"}, 2, "want MODEL and FILE.gguf"},
+	} {
+		if got := convert(c.args...); got.code != c.code || !strings.Contains(got.err, c.says) {
+			t.Errorf("%q: %+v", c.args, got)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("%v are left, %v", entries, err)
 	}
 }

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"kestrel/engine/weights"
@@ -80,4 +81,48 @@ func (c *Checkpoint) As(d weights.DType, requantize bool) (*Checkpoint, error) {
 		}
 	}
 	return &a, nil
+}
+
+// GGUFTensors lists the tensors under the names and in the forms of GGUF:
+// matrices in the types they have, all else as F32, -exp(A_log) for A_log. They
+// live on the files of c.
+func (c *Checkpoint) GGUFTensors() []weights.Tensor {
+	named := func(name string, t weights.Tensor, matrix bool) weights.Tensor {
+		if !matrix {
+			t = t.As(weights.F32)
+		}
+		t.Name = name
+		return t
+	}
+	list := []weights.Tensor{named(ggufNaming.embed[0], c.Embed, true)}
+	for i := range c.Layers {
+		l := &c.Layers[i]
+		for _, r := range layerRoles {
+			t := *r.of(l)
+			if r.hf == "mixer.A_log" && !l.negated {
+				t = negated(t)
+			}
+			list = append(list, named(ggufNaming.layerName(i, r), t, r.matrix))
+		}
+	}
+	list = append(list, named(ggufNaming.normF, c.NormF, false))
+	if !c.Tied {
+		list = append(list, named(ggufNaming.head, c.Head, true))
+	}
+	return list
+}
+
+// negated is -exp(t) as F32, computed when it is wanted.
+func negated(t weights.Tensor) weights.Tensor {
+	neg := weights.Tensor{Name: t.Name, DType: weights.F32, Shape: t.Shape, File: t.File}
+	return weights.Computed(neg, func(dst []byte, i, n int) error {
+		values := make([]float32, n*t.RowLen())
+		if err := t.DecodeRows(values, i); err != nil {
+			return err
+		}
+		for j, v := range values {
+			values[j] = float32(-math.Exp(float64(v)))
+		}
+		return weights.Encode(dst, weights.F32, values)
+	}, t)
 }

@@ -92,6 +92,19 @@ func (t Tensor) compute(ctx context.Context, dst []byte) error {
 	return g.Wait()
 }
 
+// Part returns n rows of the tensor from row i on, as a tensor of its own.
+func (t Tensor) Part(i, n int) Tensor {
+	p := t
+	p.Shape = slices.Clone(t.Shape)
+	p.Shape[0] = n
+	if t.Data != nil || t.rows == nil {
+		p.Data, p.rows = t.Rows(i, n), nil
+		return p
+	}
+	p.rows = func(dst []byte, j, m int) error { return t.rows(dst, i+j, m) }
+	return p
+}
+
 // DecodeRows writes the elements of whole rows from row i on to dst, as
 // [Decode] does.
 func (t Tensor) DecodeRows(dst []float32, i int) error {
