@@ -35,6 +35,10 @@ func App(t testing.TB, o look.Options, l look.Language) fyne.App {
 // than compare.
 const Update = "KESTREL_UPDATE_PICTURES"
 
+// Full, as an environment variable, names a folder that Picture writes every
+// picture to in its full size, to be looked at.
+const Full = "KESTREL_FULL_PICTURES"
+
 // Bounds of Picture: of a cell of 16 by 16 pixels, in steps of a colour's 255.
 // Another rasterizer changes edges, by a step or two of a cell's mean; a moved
 // or missing widget changes cells by tens.
@@ -48,7 +52,13 @@ const (
 // half its size.
 func Picture(t testing.TB, name string, c fyne.Canvas) {
 	t.Helper()
-	got := half(c.Capture())
+	whole := c.Capture()
+	if dir := os.Getenv(Full); dir != "" {
+		if err := write(filepath.Join(dir, strings.ReplaceAll(name, "/", "-")+".png"), whole); err != nil {
+			t.Error(err)
+		}
+	}
+	got := half(whole)
 	path := filepath.Join("testdata", name+".png")
 	if os.Getenv(Update) != "" {
 		if err := write(path, got); err != nil {

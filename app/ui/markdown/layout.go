@@ -1,0 +1,276 @@
+package markdown
+
+import "math"
+
+// placed is a leaf laid out for a width. Its coordinates start at the leaf's
+// left upper corner; the leaf is as wide as the view.
+type placed struct {
+	width  float32 // it was laid out for; 0 if it was not
+	look   appearance
+	height float32
+	lines  []line
+	frags  []fragment
+	shapes []shape
+	size   float32 // of the text
+
+	markerX, markerW float32
+	buttonX, buttonY float32 // of a block of code, where its copy button stands
+}
+
+// shape is a rectangle behind the text.
+type shape struct {
+	x, y, w, h float32
+	fill       fill
+	radius     float32
+}
+
+type fill uint8
+
+const (
+	fillBar  fill = iota // of a quote
+	fillRule             // a line across, or between rows
+	fillCode
+	fillHead // of a table
+)
+
+const (
+	leading     = 1.14
+	leadingCode = 1.08
+	barWidth    = 3
+	codePad     = 0.75 // em
+	cellPad     = 0.6  // em
+	buttonSize  = 26
+	boxSide     = 0.95 // em, of a task's box
+)
+
+// headings are the sizes of headings of level 1, 2, 3 and more, in em.
+var headings = [...]float32{1.55, 1.3, 1.12, 1}
+
+func (l *leaf) fontSize(base float32) float32 {
+	switch {
+	case l.level > 0:
+		return base * headings[min(l.level, len(headings))-1]
+	case l.kind == leafCode:
+		return base * 0.93
+	}
+	return base
+}
+
+// layOut sets the leaf for a view of the given width, unless it is so set.
+func (l *leaf) layOut(width float32) {
+	look := fonts.current()
+	if l.box.width == width && l.box.look == look {
+		return
+	}
+	em := look.size
+	p := &placed{
+		width: width, look: look, size: l.fontSize(em),
+		lines: l.box.lines[:0], frags: l.box.frags[:0], shapes: l.box.shapes[:0],
+	}
+	left := l.indent * em
+	switch l.kind {
+	case leafText:
+		p.height = p.wrap(l, 0, len(l.text), p.size, leading, width-left, 0)
+		p.shift(0, left, 0)
+	case leafRule:
+		p.height = em
+		p.shapes = append(p.shapes, shape{x: left, y: em / 2, w: width - left, h: 1, fill: fillRule})
+	case leafCode:
+		p.layOutCode(l, left, em)
+	case leafTable:
+		p.layOutTable(l, left, em)
+	}
+	if l.marker != "" {
+		f := fonts.face(0, p.size)
+		p.markerW = f.width(l.marker)
+		if l.marker == checked || l.marker == unchecked {
+			p.markerW = boxSide * p.size
+		}
+		p.markerX = max(0, left-p.markerW-0.45*em)
+	}
+	gap := l.gap * em
+	for i, at := range l.bars {
+		bar := shape{x: at * em, w: barWidth, h: p.height, fill: fillBar, radius: barWidth / 2}
+		if i < l.joined {
+			bar.y, bar.h = -gap, bar.h+gap
+		}
+		p.shapes = append(p.shapes, bar)
+	}
+	l.box = *p
+}
+
+// shift moves the lines from first on.
+func (p *placed) shift(first int, dx, dy float32) {
+	for i := first; i < len(p.lines); i++ {
+		p.lines[i].x += dx
+		p.lines[i].y += dy
+	}
+}
+
+func (p *placed) layOutCode(l *leaf, left, em float32) {
+	pad := codePad * em
+	head := float32(buttonSize) + 6
+	inner := p.width - left - 2*pad
+	bottom := p.wrapCode(l, max(inner, em), head)
+	p.shift(0, left+pad, 0)
+	p.height = bottom + pad
+	back := shape{x: left, w: p.width - left, h: p.height, fill: fillCode, radius: 6}
+	p.shapes = append(p.shapes, back)
+	p.buttonX, p.buttonY = p.width-buttonSize-4, 4
+}
+
+// wrapCode sets code within width: line by line, broken where the width ends,
+// spaces kept.
+func (p *placed) wrapCode(l *leaf, width, y float32) float32 {
+	f := fonts.face(mono, p.size)
+	h := f.height * leadingCode
+	columns := max(int(width/f.column), 1)
+	span := 0
+	place := func(from, to int) {
+		ln := line{
+			y: y, h: h, baseline: f.baseline + (h-f.height)/2,
+			start: from, end: to, first: len(p.frags),
+		}
+		for span < len(l.spans)-1 && l.spans[span].end <= from {
+			span++
+		}
+		for i, at := span, from; at < to; i++ {
+			end := to
+			if i < len(l.spans)-1 {
+				end = min(to, l.spans[i].end)
+			}
+			w := f.width(l.text[at:end])
+			p.frags = append(p.frags, fragment{x: ln.w, w: w, start: at, end: end, span: i})
+			ln.w += w
+			at = end
+		}
+		ln.last = len(p.frags)
+		p.lines = append(p.lines, ln)
+		y += h
+	}
+	text := l.text
+	for at := 0; ; {
+		end, plain := at, true
+		for end < len(text) && text[end] != '\n' {
+			plain = plain && text[end] < 0x80
+			end++
+		}
+		if plain {
+			for end-at > columns {
+				place(at, at+columns)
+				at += columns
+			}
+		} else {
+			w := float32(0)
+			for i := at; i < end; {
+				n := clusterLen(text[i:end])
+				cw := f.width(text[i : i+n])
+				if w+cw > width && i > at {
+					place(at, i)
+					at, w = i, 0
+				}
+				w += cw
+				i += n
+			}
+		}
+		place(at, end)
+		if end == len(text) {
+			return y
+		}
+		at = end + 1
+	}
+}
+
+// layOutTable gives each column what it asks for, if there is room; else the
+// wide ones share what the narrow ones leave, by what they ask for.
+func (p *placed) layOutTable(l *leaf, left, em float32) {
+	columns := len(l.aligns)
+	for _, row := range l.rows {
+		columns = max(columns, len(row))
+	}
+	if columns == 0 {
+		return
+	}
+	pad := cellPad * em
+	room := p.width - left - float32(columns)*2*pad
+	asked := make([]float32, columns)
+	least := make([]float32, columns)
+	for _, row := range l.rows {
+		for i, c := range row {
+			var probe placed
+			probe.wrap(l, c.start, c.end, p.size, leading, math.MaxInt32, 0)
+			for _, ln := range probe.lines {
+				asked[i] = max(asked[i], ln.w+1)
+			}
+			least[i] = max(least[i], longestWord(l, c, p.size))
+		}
+	}
+	widths := columnWidths(asked, least, max(room, float32(columns)*em))
+	total := float32(0)
+	for _, w := range widths {
+		total += w + 2*pad
+	}
+	y := float32(0)
+	for r, row := range l.rows {
+		x, bottom := left, y
+		for i, c := range row {
+			first := len(p.lines)
+			end := p.wrap(l, c.start, c.end, p.size, leading, widths[i], y+pad/2)
+			for j := first; j < len(p.lines); j++ {
+				spare := widths[i] - p.lines[j].w
+				dx := x + pad
+				switch {
+				case i >= len(l.aligns):
+				case l.aligns[i] == alignRight:
+					dx += max(0, spare)
+				case l.aligns[i] == alignCenter:
+					dx += max(0, spare/2)
+				}
+				p.lines[j].x += dx
+			}
+			bottom = max(bottom, end+pad/2)
+			x += widths[i] + 2*pad
+		}
+		if r == 0 {
+			p.shapes = append(p.shapes, shape{x: left, y: y, w: total, h: bottom - y, fill: fillHead, radius: 4})
+		} else {
+			p.shapes = append(p.shapes, shape{x: left, y: y, w: total, h: 1, fill: fillRule})
+		}
+		y = bottom
+	}
+	p.shapes = append(p.shapes, shape{x: left, y: y, w: total, h: 1, fill: fillRule})
+	p.height = y + 1
+}
+
+// longestWord is the width below which c would be broken within a word.
+func longestWord(l *leaf, c cell, size float32) float32 {
+	var probe placed
+	probe.wrap(l, c.start, c.end, size, leading, 6*size, 0)
+	w := float32(0)
+	for _, ln := range probe.lines {
+		w = max(w, ln.w+1)
+	}
+	return w
+}
+
+func columnWidths(asked, least []float32, room float32) []float32 {
+	sum, floor, spare := float32(0), float32(0), float32(0)
+	for i := range asked {
+		least[i] = min(least[i], asked[i])
+		sum += asked[i]
+		floor += least[i]
+		spare += asked[i] - least[i]
+	}
+	widths := make([]float32, len(asked))
+	for i := range asked {
+		switch {
+		case sum <= room:
+			widths[i] = asked[i]
+		case floor >= room || spare == 0:
+			widths[i] = room * least[i] / max(floor, 1)
+		default:
+			widths[i] = least[i] + (room-floor)*(asked[i]-least[i])/spare
+		}
+	}
+	return widths
+}
