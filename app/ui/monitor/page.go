@@ -1,0 +1,149 @@
+package monitor
+
+import (
+	"image/color"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
+
+	"kestrel/app/ui/look"
+)
+
+const (
+	pageGap   = 10
+	wideWidth = 820 // from here on two cards stand side by side
+)
+
+// page lays rows of one or two cards below each other. Its owner sets width
+// before it asks for the size, since texts wrap and cards stack.
+type page struct {
+	rows  [][]fyne.CanvasObject
+	width float32
+}
+
+func (p *page) objects() []fyne.CanvasObject {
+	var all []fyne.CanvasObject
+	for _, row := range p.rows {
+		all = append(all, row...)
+	}
+	return all
+}
+
+func (p *page) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(300, p.place(p.width)) }
+
+func (p *page) Layout(_ []fyne.CanvasObject, size fyne.Size) { p.place(size.Width) }
+
+// place puts the cards where they belong and returns the height they take.
+func (p *page) place(width float32) float32 {
+	y := float32(pageGap)
+	inner := max(width-2*pageGap, 1)
+	for _, row := range p.rows {
+		var shown []fyne.CanvasObject
+		for _, o := range row {
+			if o.Visible() {
+				shown = append(shown, o)
+			}
+		}
+		if len(shown) == 2 && width >= wideWidth {
+			half := (inner - pageGap) / 2
+			h := max(heightAt(shown[0], half), heightAt(shown[1], half))
+			for i, o := range shown {
+				o.Resize(fyne.NewSize(half, h))
+				o.Move(fyne.NewPos(pageGap+float32(i)*(half+pageGap), y))
+			}
+			y += h + pageGap
+			continue
+		}
+		for _, o := range shown {
+			h := heightAt(o, inner)
+			o.Resize(fyne.NewSize(inner, h))
+			o.Move(fyne.NewPos(pageGap, y))
+			y += h + pageGap
+		}
+	}
+	return y
+}
+
+// heightAt is the height that an object needs at a width.
+func heightAt(o fyne.CanvasObject, width float32) float32 {
+	if o.Size().Width != width {
+		o.Resize(fyne.NewSize(width, o.MinSize().Height))
+	}
+	return o.MinSize().Height
+}
+
+// card is a titled box.
+type card struct {
+	box   *fyne.Container
+	back  *canvas.Rectangle
+	title *text
+	body  *fyne.Container
+}
+
+// newCard makes a card; corner, which may be nil, stands at the right of the title.
+func newCard(title string, corner fyne.CanvasObject, content ...fyne.CanvasObject) *card {
+	c := &card{back: canvas.NewRectangle(color.Transparent)}
+	c.back.CornerRadius = 8
+	c.body = container.NewVBox()
+	if title != "" {
+		c.title = newText(theme.ColorNameForeground, theme.SizeNameText).bold()
+		c.title.set(title)
+		if corner == nil {
+			c.body.Add(c.title.line)
+		} else {
+			c.body.Add(container.NewBorder(nil, nil, c.title.line, corner))
+		}
+	}
+	for _, o := range content {
+		c.body.Add(o)
+	}
+	c.box = container.NewStack(c.back, container.New(layout.NewCustomPaddedLayout(10, 12, 14, 14), c.body))
+	c.style()
+	return c
+}
+
+// style takes the colours and sizes of the present theme.
+func (c *card) style() {
+	if fill := theme.Color(look.ColorCard); c.back.FillColor != fill {
+		c.back.FillColor = fill
+		c.back.Refresh()
+	}
+	if c.title != nil {
+		c.title.set(c.title.line.Text)
+	}
+}
+
+// tiles lays objects of the same size in one row, or in half as many columns
+// where it is narrow.
+type tiles struct{ columns int }
+
+const narrowTiles = 560
+
+func (t *tiles) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	size := fyne.Size{}
+	for _, o := range objects {
+		size = size.Max(o.MinSize())
+	}
+	rows := (len(objects) + t.columns - 1) / t.columns
+	least := max(1, float32(len(objects)/2))
+	return fyne.NewSize(size.Width*least+pageGap*(least-1), size.Height*float32(rows)+pageGap*float32(rows-1))
+}
+
+func (t *tiles) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	t.columns = len(objects)
+	if size.Width < narrowTiles {
+		t.columns = max(1, len(objects)/2)
+	}
+	h := float32(0)
+	for _, o := range objects {
+		h = max(h, o.MinSize().Height)
+	}
+	w := (size.Width - pageGap*float32(t.columns-1)) / float32(t.columns)
+	for i, o := range objects {
+		o.Resize(fyne.NewSize(w, h))
+		o.Move(fyne.NewPos(float32(i%t.columns)*(w+pageGap), float32(i/t.columns)*(h+pageGap)))
+	}
+}

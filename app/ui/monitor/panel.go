@@ -1,0 +1,234 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kestrel/app/ui/look"
+)
+
+// Panel shows what a Recorder records, from Show to Hide: whoever hides what the
+// panel lies in calls its Hide as well. It is born hidden. Its methods belong to
+// Fyne's goroutine.
+type Panel struct {
+	widget.BaseWidget
+	recorder *Recorder
+	now      func() time.Time
+	do       func(func()) // hands work to Fyne's goroutine
+	stop     func()       // nil while hidden
+	newest   atomic.Pointer[Sample]
+	shown    *Sample
+	device   string // whose list of devices is shown; "?" for none yet
+
+	page    *page
+	content *fyne.Container
+	scroll  *container.Scroll
+
+	name, about *text
+	warning     *widget.Label
+	warningCard *card
+	gauges      *gauges
+	breakdown   *breakdown
+	heaps       *heaps
+	plot        *plot
+	plotCard    *card
+	memoryRow   *legendRow
+	tokensRow   *legendRow
+	span        time.Duration // of the plot; 0 is all
+	programs    *programs
+	devices     *devices
+}
+
+// spans are the times that the plot can show.
+var spans = []time.Duration{5 * time.Minute, 30 * time.Minute, 0}
+
+// NewPanel returns a hidden panel in the present language.
+func NewPanel(r *Recorder) *Panel {
+	p := &Panel{recorder: r, now: time.Now, do: fyne.Do, device: "?", span: spans[0],
+		name: newText(theme.ColorNameForeground, theme.SizeNameSubHeadingText).bold(), about: newText(look.ColorMuted, theme.SizeNameCaptionText),
+		warning: widget.NewLabel(""), gauges: newGauges(), breakdown: newBreakdown(), heaps: newHeaps(), plot: newPlot(),
+		memoryRow: newLegendRow(), tokensRow: newLegendRow(), programs: newPrograms(), devices: newDevices()}
+	p.warning.Wrapping = fyne.TextWrapWord
+	p.warning.Importance = widget.WarningImportance
+	p.warningCard = newCard("", nil, container2(widget.NewIcon(theme.NewWarningThemedResource(theme.WarningIcon())), p.warning))
+	p.warningCard.box.Hide()
+	names := []string{look.T("monitor.span_minutes", 5), look.T("monitor.span_minutes", 30), look.T("monitor.span_all")}
+	choice := widget.NewSelect(names, nil)
+	choice.SetSelectedIndex(0)
+	choice.OnChanged = func(string) {
+		p.span = spans[choice.SelectedIndex()]
+		p.drawPlot()
+	}
+	p.plotCard = newCard(look.T("monitor.history"), choice, container.New(&tiles{columns: 2}, p.memoryRow.box, p.tokensRow.box), p.plot)
+	p.page = &page{rows: [][]fyne.CanvasObject{
+		{container.NewVBox(p.name.line, p.about.line)}, {p.warningCard.box}, {p.gauges.box}, {p.breakdown.card.box, p.heaps.card.box},
+		{p.plotCard.box}, {p.devices.card.box, p.programs.card.box},
+	}}
+	p.content = container.New(p.page, p.page.objects()...)
+	p.scroll = container.NewVScroll(p.content)
+	p.Hidden = true
+	p.ExtendBaseWidget(p)
+	return p
+}
+
+// CreateRenderer implements fyne.Widget.
+func (p *Panel) CreateRenderer() fyne.WidgetRenderer {
+	return &panelRenderer{p}
+}
+
+type panelRenderer struct{ p *Panel }
+
+func (r *panelRenderer) Destroy()                     {}
+func (r *panelRenderer) MinSize() fyne.Size           { return fyne.NewSize(320, 200) }
+func (r *panelRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.p.scroll} }
+
+func (r *panelRenderer) Layout(size fyne.Size) {
+	r.p.page.width = size.Width
+	r.p.scroll.Resize(size)
+}
+
+// Refresh takes over a new theme.
+func (r *panelRenderer) Refresh() {
+	p := r.p
+	for _, c := range append(p.gauges.cards(), p.warningCard, p.breakdown.card, p.heaps.card, p.plotCard, p.programs.card, p.devices.card) {
+		c.style()
+	}
+	if p.shown != nil {
+		p.draw(p.shown)
+	}
+	p.scroll.Refresh()
+	canvas.Refresh(p)
+}
+
+// Show begins to follow the recorder.
+func (p *Panel) Show() {
+	if p.stop == nil {
+		p.stop = p.recorder.watch(p.receive)
+		if s := p.recorder.Last(); s != nil {
+			p.draw(s)
+		}
+		if p.shown == nil {
+			p.listDevices()
+		}
+	}
+	p.BaseWidget.Show()
+}
+
+// Hide ends it: nothing is drawn and no sensor read for a hidden panel.
+func (p *Panel) Hide() {
+	if p.stop != nil {
+		p.stop()
+		p.stop = nil
+	}
+	p.BaseWidget.Hide()
+}
+
+// receive comes from the recorder's goroutine. A window that is slow skips samples.
+func (p *Panel) receive(s *Sample) {
+	if p.newest.Swap(s) != nil {
+		return
+	}
+	p.do(func() {
+		if s := p.newest.Swap(nil); s != nil && p.stop != nil {
+			p.draw(s)
+		}
+	})
+}
+
+// draw shows a sample; only what differs is drawn anew.
+func (p *Panel) draw(s *Sample) {
+	p.shown = s
+	m := s.Memory
+	if m.Loaded {
+		p.name.set(m.Device.Name)
+		about := strings.TrimSpace(m.Device.Driver + " " + m.Device.DriverVersion)
+		if s.Sensors.Source != "" {
+			about = look.T("monitor.sensors_of", about, s.Sensors.Source)
+		}
+		if m.Working {
+			about = look.T("monitor.working", about)
+		}
+		p.about.set(about)
+	} else {
+		p.name.set(look.T("monitor.no_model"))
+		p.about.set(look.T("monitor.no_model_about"))
+	}
+	changed := show(p.gauges.box, m.Loaded)
+	changed = show(p.heaps.card.box, m.Loaded && len(m.Heaps) > 0) || changed
+	p.gauges.set(s.Sensors)
+	changed = p.breakdown.set(m) || changed
+	changed = p.heaps.set(m.Heaps, s.Sensors) || changed
+	changed = p.programs.set(s.Sensors.Programs) || changed
+	warning := ""
+	if m.Loaded {
+		warning = shortage(m.Heaps)
+	}
+	changed = show(p.warningCard.box, warning != "") || changed
+	if p.warning.Text != warning {
+		p.warning.SetText(warning)
+		changed = true
+	}
+	p.drawPlot()
+	if changed {
+		p.content.Refresh()
+	}
+	if key := deviceKey(m.Device); key != p.device {
+		p.device = key
+		p.listDevices()
+	}
+}
+
+func (p *Panel) drawPlot() {
+	if p.shown == nil {
+		return
+	}
+	m := p.shown.Memory
+	p.memoryRow.set(theme.Color(look.ColorPlotOne), look.T("monitor.plot_memory", look.Bytes(m.Report.Total)), "")
+	p.tokensRow.set(theme.Color(look.ColorPlotTwo), look.T("monitor.plot_tokens", look.Count(m.TokensRead)), "")
+	p.plot.set(p.recorder.points(), p.span, p.now())
+}
+
+// show shows or hides an object, and tells whether that changed anything.
+func show(o fyne.CanvasObject, visible bool) bool {
+	if o.Visible() == visible {
+		return false
+	}
+	if visible {
+		o.Show()
+	} else {
+		o.Hide()
+	}
+	return true
+}
+
+// listing bounds the time that drivers take to list their devices.
+const listing = 30 * time.Second
+
+// listDevices asks for the devices, which may take a while.
+func (p *Panel) listDevices() {
+	inUse := ""
+	if p.shown != nil && p.shown.Memory.Loaded {
+		inUse = deviceKey(p.shown.Memory.Device)
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), listing)
+		defer cancel()
+		all, err := p.recorder.source.Devices(ctx)
+		if errors.Is(err, context.Canceled) {
+			return
+		}
+		p.do(func() {
+			p.devices.set(all, inUse, err)
+			p.content.Refresh()
+		})
+	}()
+}

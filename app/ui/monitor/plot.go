@@ -1,0 +1,156 @@
+package monitor
+
+import (
+	"image"
+	"image/color"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kestrel/app/ui/look"
+)
+
+// plot shows memory, by the axis at the left, and tokens, by the one at the
+// right, over time.
+type plot struct {
+	widget.BaseWidget
+	curve  curve
+	raster *canvas.Raster
+	left   [intervals + 1]*canvas.Text // from the top
+	right  [intervals + 1]*canvas.Text
+	below  [intervals + 1]*canvas.Text // from the left
+	empty  *canvas.Text
+}
+
+const plotHeight = 170
+
+func newPlot() *plot {
+	p := &plot{empty: canvas.NewText("", color.Transparent)}
+	p.empty.Alignment = fyne.TextAlignCenter
+	p.raster = canvas.NewRaster(p.paint)
+	for i := range p.left {
+		p.left[i], p.right[i], p.below[i] = canvas.NewText("", color.Transparent), canvas.NewText("", color.Transparent), canvas.NewText("", color.Transparent)
+		p.left[i].Alignment = fyne.TextAlignTrailing
+		p.below[i].Alignment = fyne.TextAlignCenter
+	}
+	p.below[0].Alignment, p.below[intervals].Alignment = fyne.TextAlignLeading, fyne.TextAlignTrailing
+	p.ExtendBaseWidget(p)
+	return p
+}
+
+// set shows the points of the time up to now; span 0 is all of it.
+func (p *plot) set(points []Point, span time.Duration, now time.Time) {
+	if span == 0 {
+		span = time.Minute
+		if len(points) > 0 {
+			span = max(span, now.Sub(points[0].Time))
+		}
+	}
+	c := curve{from: now.Add(-span), to: now}
+	c.points = since(points, c.from)
+	bytes, tokens := int64(0), int64(0)
+	for _, point := range c.points {
+		bytes, tokens = max(bytes, point.Bytes), max(tokens, point.Tokens)
+	}
+	byteStep, tokenStep := byteStep(bytes), countStep(max(tokens, 100))
+	c.mostBytes, c.mostCount = byteStep*intervals, tokenStep*intervals
+	p.curve = c
+	for i := range p.left {
+		n := int64(intervals - i)
+		p.left[i].Text, p.right[i].Text = bytesTick(n*byteStep), countTick(n*tokenStep)
+		p.below[i].Text = ago(span * time.Duration(n) / intervals)
+	}
+	p.empty.Text = ""
+	if len(c.points) < 2 {
+		p.empty.Text = look.T("monitor.history_begins")
+	}
+	p.Refresh()
+}
+
+func (p *plot) paint(w, h int) image.Image {
+	scale := float32(1)
+	if width := p.raster.Size().Width; width > 0 {
+		scale = max(1, float32(w)/width)
+	}
+	return p.curve.draw(w, h, 2*scale, inks{themed(look.ColorPlotOne), themed(look.ColorPlotTwo), themed(look.ColorGrid)})
+}
+
+func (p *plot) CreateRenderer() fyne.WidgetRenderer { return &plotRenderer{p} }
+
+type plotRenderer struct{ p *plot }
+
+func (r *plotRenderer) Destroy() {}
+
+// gutters are the widths of the labels at both sides, of the widest there can
+// be, so that the plot does not jump.
+func (r *plotRenderer) gutters() (left, right, text float32) {
+	size := theme.Size(theme.SizeNameCaptionText)
+	l := fyne.MeasureText("768 MiB", size, fyne.TextStyle{})
+	return l.Width + 6, fyne.MeasureText("7.5M", size, fyne.TextStyle{}).Width + 8, l.Height
+}
+
+func (r *plotRenderer) MinSize() fyne.Size {
+	left, right, text := r.gutters()
+	return fyne.NewSize(left+right+160, plotHeight+1.5*text+4)
+}
+
+func (r *plotRenderer) Layout(size fyne.Size) {
+	left, right, text := r.gutters()
+	w, h := max(size.Width-left-right, 1), max(size.Height-1.5*text-4, 1)
+	top := text / 2
+	p := r.p
+	p.raster.Move(fyne.NewPos(left, top))
+	p.raster.Resize(fyne.NewSize(w, h))
+	p.empty.Move(fyne.NewPos(left, top+h/2-text/2))
+	p.empty.Resize(fyne.NewSize(w, text))
+	for i := range p.left {
+		y := top + h*float32(i)/intervals - text/2
+		p.left[i].Move(fyne.NewPos(0, y))
+		p.left[i].Resize(fyne.NewSize(left-6, text))
+		p.right[i].Move(fyne.NewPos(left+w+6, y))
+		p.right[i].Resize(fyne.NewSize(right-6, text))
+		x := left + w*float32(i)/intervals
+		box := w / intervals
+		switch i {
+		case 0:
+		case intervals:
+			x -= box
+		default:
+			x -= box / 2
+		}
+		p.below[i].Move(fyne.NewPos(x, top+h+4))
+		p.below[i].Resize(fyne.NewSize(box, text))
+	}
+}
+
+func (r *plotRenderer) Objects() []fyne.CanvasObject {
+	objects := []fyne.CanvasObject{r.p.raster, r.p.empty}
+	for i := range r.p.left {
+		objects = append(objects, r.p.left[i], r.p.right[i], r.p.below[i])
+	}
+	return objects
+}
+
+func (r *plotRenderer) Refresh() {
+	p := r.p
+	size := theme.Size(theme.SizeNameCaptionText)
+	style := func(t *canvas.Text, c color.Color) { t.Color, t.TextSize = c, size }
+	style(p.empty, themed(look.ColorMuted))
+	// labels that would run into each other are left out
+	wide := fyne.MeasureText(p.below[1].Text, size, fyne.TextStyle{}).Width+8 < p.raster.Size().Width/intervals
+	for i := 1; i < intervals; i += 2 {
+		p.below[i].Hidden = !wide
+	}
+	for i := range p.left {
+		style(p.left[i], themed(look.ColorPlotOne))
+		style(p.right[i], themed(look.ColorPlotTwo))
+		style(p.below[i], themed(look.ColorMuted))
+	}
+	r.Layout(p.Size())
+	for _, o := range r.Objects() {
+		o.Refresh()
+	}
+}
