@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"kestrel/app/backend"
 	"kestrel/engine"
@@ -146,6 +147,21 @@ func (r *Reader) Answer(ctx context.Context, s *sample.Sampler, o engine.Generat
 	result, err := r.session.Generate(ctx, s, o, emit)
 	r.text += r.model.Tokenizer().Decode(ids)
 	return result, err
+}
+
+// Time feeds ids to an empty session and says how long that took. The Reader's
+// own text is forgotten.
+func (r *Reader) Time(ctx context.Context, ids []int) (time.Duration, error) {
+	if err := r.Forget(); err != nil {
+		return 0, err
+	}
+	r.lost = true
+	start := time.Now()
+	if err := r.session.Feed(ctx, ids, nil); err != nil {
+		return 0, err
+	}
+	took := time.Since(start)
+	return took, r.Forget()
 }
 
 // Borrow feeds ids after a state of another text of this model and has them

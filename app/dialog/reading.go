@@ -82,6 +82,14 @@ func (g *Reading) Document() *document.Document {
 	return g.doc.doc
 }
 
+// Source is that of the document that is being read, or nil.
+func (g *Reading) Source() *Source {
+	if g.doc == nil {
+		return nil
+	}
+	return g.p.docs[g.next].source
+}
+
 // InDocument is how many tokens of the present document were read.
 func (g *Reading) InDocument() int {
 	if g.doc == nil {

@@ -150,13 +150,13 @@ const (
 )
 
 // Estimate is what a model takes on a device, in bytes. The length of the text
-// does not enter. Total is what is allocated in the heap of device memory, and
-// Reader what reading documents takes on top.
+// does not enter.
 type Estimate struct {
 	Weights, State, Scratch, Staging int64
-	Total                            int64
-	Reader                           int64
-	Budget                           int64 // free on the device now
+	Total                            int64 // of these
+	OnDevice                         int64 // the part of it in the heap of device memory
+	Reader                           int64 // what reading documents takes on top
+	Budget                           int64 // of that heap, free now
 	Fits                             bool
 	Device                           string
 	Advice                           string // a way out where it does not fit

@@ -231,7 +231,7 @@ func (f *Fake) Estimate(_ context.Context, r session.LoadRequest) (session.Estim
 		return f.Estimates(r)
 	}
 	return session.Estimate{
-		Weights: 90 << 20, State: 1 << 20, Scratch: 8 << 20, Staging: 1 << 20, Total: 100 << 20, Budget: 1 << 30, Fits: true, Device: "fake device",
+		Weights: 90 << 20, State: 1 << 20, Scratch: 8 << 20, Staging: 1 << 20, Total: 100 << 20, OnDevice: 100 << 20, Budget: 1 << 30, Fits: true, Device: "fake device",
 	}, nil
 }
 

@@ -1,0 +1,362 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"kestrel/app/dialog"
+	"kestrel/app/store"
+	"kestrel/engine"
+)
+
+func randomSeed() uint64 { return rand.Uint64() }
+
+// New opens an empty conversation.
+func (a *Actor) New(o NewOptions) {
+	a.do(func() { a.begin(o) })
+}
+
+func (a *Actor) begin(o NewOptions) *conversation {
+	c := newConversation(store.Conversation{Folder: store.ID(o.Folder), System: o.System})
+	if o.Sampling != nil {
+		c.sampling = *o.Sampling
+	}
+	a.show(c)
+	return c
+}
+
+// Open opens a stored conversation.
+func (a *Actor) Open(id string) {
+	a.do(func() {
+		if c, ok := a.conversation(store.ID(id)); ok {
+			a.show(c)
+		}
+	})
+}
+
+// Reload reads title and folder of the open conversation again.
+func (a *Actor) Reload() {
+	a.do(func() {
+		if a.open == nil || a.open.row.ID == "" {
+			return
+		}
+		if row, err := a.o.Store.Conversation(a.ctx, a.open.row.ID); a.stored(err) {
+			a.open.row = row
+		}
+	})
+}
+
+// Abandon stops all work for a conversation and closes it.
+func (a *Actor) Abandon(id string) {
+	a.do(func() {
+		c := a.convs[store.ID(id)]
+		if c == nil {
+			return
+		}
+		for _, d := range c.docs {
+			d.stopInspection()
+		}
+		c.docs = nil
+		a.stopTasks(errStopped, func(t *task) bool { return t.conv == c })
+		if a.open == c {
+			a.open = nil
+		}
+		a.tidy(c)
+	})
+}
+
+// Send puts a user's message and has it answered.
+func (a *Actor) Send(text string) {
+	a.do(func() {
+		c := a.open
+		if strings.TrimSpace(text) == "" || a.closing {
+			return
+		}
+		if c == nil {
+			c = a.begin(NewOptions{})
+		}
+		if a.refused(c) || !a.keep(c, text) {
+			return
+		}
+		a.ask(c, c.tree.Leaf(), text)
+	})
+}
+
+// refused says why a conversation cannot be gone on with now.
+func (a *Actor) refused(c *conversation) bool {
+	switch {
+	case c.reads() != nil:
+		a.notice(*errReading)
+	case c.phase != Idle:
+		a.notice(*errBusy)
+	default:
+		return false
+	}
+	return true
+}
+
+// ask stores a user's message, then has it answered.
+func (a *Actor) ask(c *conversation, parent store.ID, text string) {
+	if m, ok := a.add(c, store.Message{Parent: parent, Role: store.User, Content: text, Status: store.Done}); ok {
+		a.respond(c, m.ID, nil)
+	}
+}
+
+// respond has a user's message answered; doc is what the answer sums up.
+func (a *Actor) respond(c *conversation, user store.ID, doc *docState) {
+	m, ok := a.add(c, store.Message{Parent: user, Role: store.Assistant, Status: store.Pending})
+	if !ok {
+		if doc != nil {
+			a.failDocument(doc, &Problem{Kind: KindStore, Text: "the summary cannot be stored; see the messages before this one"})
+		}
+		return
+	}
+	ans := &answer{conv: c, id: m.ID, user: user, status: Streaming, asked: time.Now(), doc: doc}
+	c.answers[m.ID] = ans
+	c.phase = Waiting
+	c.work++
+	t := &task{kind: answerTask, conv: c, doc: doc, answer: ans}
+	t.begin = func(ctx context.Context) (func() func(), error) { return a.beginAnswer(ctx, ans) }
+	t.drop = func(reason error) { a.answered(ans, answered{err: reason}, reason) }
+	a.enqueue(t)
+}
+
+// beginAnswer readies what the worker needs.
+func (a *Actor) beginAnswer(ctx context.Context, ans *answer) (func() func(), error) {
+	c := ans.conv
+	keep, err := a.o.Store.StartAnswer(a.ctx, ans.id)
+	if err != nil {
+		return nil, err
+	}
+	ans.keep, ans.model = keep, a.model.Name
+	c.phase, c.reading = Reading, Progress{ETA: -1}
+	sampling := c.sampling
+	if d := c.document(ans.user); d != nil {
+		sampling = summarySampling(d.row.SummaryWords)
+	}
+	if name := a.model.Request.Model; c.row.Model != name {
+		c.row.Model = name
+		a.stored(a.o.Store.Configure(a.ctx, c.row.ID, c.row.System, c.sampling.json(), name))
+	}
+	start := time.Now()
+	hash := a.worker.hash // nothing runs
+	work := answering{
+		messages: a.prompt(c, ans.user), saved: a.saved(c, hash), sampling: sampling, asked: ans.asked,
+		reading: func(done, total int) {
+			a.do(func() { c.reading = progressOf(int64(done), int64(total), time.Since(start)) })
+		},
+		text: func(text string) {
+			a.do(func() {
+				c.phase = Writing
+				ans.text.WriteString(text)
+				ans.keep.Append(text)
+				if ans.stats.FirstToken == 0 {
+					ans.stats.FirstToken = time.Since(ans.asked)
+				}
+			})
+		},
+		mark: func(m dialog.Mark) {
+			a.saver.save(store.State{Message: ans.id, TextHash: m.Key, Tokens: m.Tokens, Model: hash}, m.State)
+		},
+	}
+	return func() func() {
+		out := a.worker.answer(ctx, work)
+		return func() { a.answered(ans, out, context.Cause(ctx)) }
+	}, nil
+}
+
+func progressOf(done, total int64, took time.Duration) Progress {
+	p := Progress{Done: done, Total: total, ETA: -1}
+	if s := took.Seconds(); done > 0 && s > 0 {
+		p.Rate = float64(done) / s
+		p.ETA = time.Duration(float64(max(total-done, 0)) / p.Rate * float64(time.Second))
+	}
+	return p
+}
+
+// answered takes note of how an answer ended; cause is why its context did.
+func (a *Actor) answered(ans *answer, out answered, cause error) {
+	c := ans.conv
+	c.phase, c.reading = Idle, Progress{}
+	c.work--
+	ans.stats = out.stats
+	if out.stats.Length > 0 {
+		c.tokens = out.stats.Length
+	}
+	result := store.Result{
+		Status: store.Done, Tokens: out.stats.Tokens, FirstToken: out.stats.FirstToken, Duration: time.Since(ans.asked), Model: ans.model,
+	}
+	ans.status = Complete
+	switch {
+	case out.err == nil && out.reason == engine.ReasonLength:
+		ans.status = Cut
+		result.Error = fmt.Sprintf("cut off at %d tokens", out.stats.Tokens)
+	case out.err == nil:
+	case errors.Is(out.err, errStopped), errors.Is(out.err, errClosing), errors.Is(out.err, context.Canceled) && cause != nil:
+		ans.status, result.Status = Stopped, store.Stopped
+	default:
+		ans.problem = problemOf(out.err)
+		ans.status, result.Status, result.Error = Failed, store.Failed, ans.problem.Text
+		a.broken(out.err)
+	}
+	a.finish(ans, result)
+	if d := ans.doc; d != nil {
+		a.summarized(d)
+	}
+	a.changes++
+	a.tidy(c)
+}
+
+// again is how long to wait before what the store refused is tried again.
+const again = 3 * time.Second
+
+// finish stores how an answer ended. What the disk has no room for stays in
+// memory and is tried again.
+func (a *Actor) finish(ans *answer, r store.Result) {
+	if ans.keep == nil { // it never began
+		var err error
+		if ans.keep, err = a.o.Store.StartAnswer(context.WithoutCancel(a.ctx), ans.id); err != nil {
+			ans.keep = nil
+			a.stored(err)
+			return
+		}
+	}
+	err := ans.keep.Finish(r)
+	if a.stored(err) || a.closing || errors.Is(err, store.ErrNotFound) {
+		return
+	}
+	time.AfterFunc(again, func() {
+		a.do(func() {
+			if err := ans.keep.Finish(r); err != nil {
+				a.retry(ans, r)
+			}
+		})
+	})
+}
+
+// retry is finish without another notice.
+func (a *Actor) retry(ans *answer, r store.Result) {
+	if a.closing {
+		return
+	}
+	time.AfterFunc(again, func() {
+		a.do(func() {
+			if ans.keep.Finish(r) != nil {
+				a.retry(ans, r)
+			}
+		})
+	})
+}
+
+// Stop ends the answer of the open conversation.
+func (a *Actor) Stop() {
+	a.do(func() {
+		c := a.open
+		if c == nil {
+			return
+		}
+		a.stopTasks(errStopped, func(t *task) bool { return t.conv == c && t.kind == answerTask })
+		for _, d := range c.docs {
+			if d.stage == Queued || d.stage == ReadingText {
+				a.pause(d)
+			}
+		}
+	})
+}
+
+// message finds one of the open conversation.
+func (a *Actor) message(id string) (c *conversation, m store.Message, ok bool) {
+	if c = a.open; c == nil {
+		return nil, m, false
+	}
+	m, ok = c.tree.Message(store.ID(id))
+	return c, m, ok
+}
+
+// Edit puts text in the place of a user's message.
+func (a *Actor) Edit(message, text string) {
+	a.do(func() {
+		c, m, ok := a.message(message)
+		if !ok || m.Role != store.User || c.document(m.ID) != nil || strings.TrimSpace(text) == "" || a.refused(c) {
+			return
+		}
+		a.ask(c, m.Parent, text)
+	})
+}
+
+// Regenerate answers anew.
+func (a *Actor) Regenerate(message string) {
+	a.do(func() {
+		c, m, ok := a.message(message)
+		if ok && m.Role == store.Assistant {
+			m, ok = c.tree.Message(m.Parent)
+		}
+		if !ok || m.Role != store.User || a.refused(c) {
+			return
+		}
+		d := c.document(m.ID)
+		if d != nil && d.stage != Done {
+			a.resume(d)
+			return
+		}
+		a.respond(c, m.ID, nil)
+	})
+}
+
+// Choose shows another version.
+func (a *Actor) Choose(message string) {
+	a.do(func() {
+		c, m, ok := a.message(message)
+		if !ok {
+			return
+		}
+		if a.stored(a.o.Store.SetLeaf(a.ctx, c.row.ID, c.tree.Newest(m.ID))) {
+			a.reread(c)
+		}
+	})
+}
+
+// Fork begins a conversation with everything up to a message.
+func (a *Actor) Fork(message string) {
+	a.do(func() {
+		_, m, ok := a.message(message)
+		if !ok {
+			return
+		}
+		row, err := a.o.Store.Fork(a.ctx, m.ID, "")
+		if !a.stored(err) {
+			return
+		}
+		a.changes++
+		if c, ok := a.conversation(row.ID); ok {
+			a.show(c)
+		}
+	})
+}
+
+// SetSystem sets the system prompt of the open conversation.
+func (a *Actor) SetSystem(text string) {
+	a.configure(func(c *conversation) { c.row.System = text })
+}
+
+// SetSampling sets how the open conversation is answered.
+func (a *Actor) SetSampling(s Sampling) {
+	a.configure(func(c *conversation) { c.sampling = s })
+}
+
+func (a *Actor) configure(change func(c *conversation)) {
+	a.do(func() {
+		c := a.open
+		if c == nil {
+			c = a.begin(NewOptions{})
+		}
+		change(c)
+		if c.row.ID != "" {
+			a.stored(a.o.Store.Configure(a.ctx, c.row.ID, c.row.System, c.sampling.json(), c.row.Model))
+		}
+	})
+}

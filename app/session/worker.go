@@ -1,0 +1,241 @@
+package session
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kestrel/app/backend"
+	"kestrel/app/dialog"
+	"kestrel/engine"
+	"kestrel/engine/chat"
+	"kestrel/engine/sample"
+)
+
+// worker owns the model: one goroutine that does one piece of work at a time.
+// Answers and the reading of documents have an engine session each, so that an
+// answer between two sections of a document costs no state's way to the host
+// and back.
+type worker struct {
+	a    *Actor
+	jobs chan func()
+	done chan struct{}
+
+	guard sync.RWMutex // of model, for those who only look at its memory
+	model backend.Model
+
+	format *dialog.Format
+	hash   string
+	chat   *dialog.Reader
+	docs   *dialog.Reader // made with the first document
+
+	tokens  atomic.Int64 // read and written since the start
+	inRAM   atomic.Int64 // bytes of states kept
+	working atomic.Bool
+}
+
+func newWorker(a *Actor) *worker {
+	w := &worker{a: a, jobs: make(chan func(), 1), done: make(chan struct{})}
+	go func() {
+		defer close(w.done)
+		for job := range w.jobs {
+			w.working.Store(true)
+			job()
+			w.working.Store(false)
+			w.count()
+		}
+		w.release()
+	}()
+	return w
+}
+
+// count tells how much memory states take.
+func (w *worker) count() {
+	var bytes int64
+	for _, r := range []*dialog.Reader{w.chat, w.docs} {
+		if r != nil {
+			_, n := r.Marks()
+			bytes += n
+		}
+	}
+	w.inRAM.Store(bytes)
+}
+
+// close ends the worker; nothing runs any more.
+func (w *worker) close(ctx context.Context) error {
+	close(w.jobs)
+	select {
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+		return ErrNotStopped
+	}
+}
+
+// release gives the device back.
+func (w *worker) release() {
+	for _, r := range []*dialog.Reader{w.chat, w.docs} {
+		if r != nil {
+			_ = r.Close() // of a lost device there is nothing to hear
+		}
+	}
+	w.guard.Lock()
+	defer w.guard.Unlock()
+	if w.model != nil {
+		_ = w.model.Close()
+	}
+	w.model, w.chat, w.docs, w.format = nil, nil, nil, nil
+}
+
+// load opens a model in the place of the one that is open.
+func (w *worker) load(ctx context.Context, r LoadRequest, progress func(engine.Progress), warn func(string)) (*Model, string, error) {
+	w.release()
+	m, err := w.a.o.Engine.Open(ctx, r.Model, engine.Options{Device: r.Device, Quant: r.Quant, Progress: progress, Warn: warn})
+	if err != nil {
+		return nil, "", err
+	}
+	hash := m.Hash()
+	w.hash = hex.EncodeToString(hash[:])
+	w.format = dialog.NewFormat(m.Template(), m.Tokenizer())
+	s, err := m.NewSession()
+	if err != nil {
+		_ = m.Close()
+		return nil, "", err
+	}
+	w.chat = dialog.NewReader(m, s, w.format, w.a.o.KeptStates)
+	w.guard.Lock()
+	w.model = m
+	w.guard.Unlock()
+	info := &Model{
+		State: Loaded, Request: r, Name: m.Name(), MaxTrained: m.Config().MaxTrained, Instruct: !m.Template().Fallback(), Device: m.Device(),
+	}
+	// the files may be gone by now; what they say is for show
+	if d, err := w.a.o.Engine.Describe(r.Model); err == nil {
+		info.Precision, info.Parameters, info.Bytes, info.StateBytes = d.Precision, d.Parameters, d.WeightBytes, d.StateBytes
+	}
+	if r.Quant != "" {
+		info.Precision = r.Quant
+	}
+	return info, w.hash, nil
+}
+
+// reader is the session that documents are read in.
+func (w *worker) reader() (*dialog.Reader, error) {
+	if w.model == nil {
+		return nil, errNoModel
+	}
+	if w.docs == nil {
+		s, err := w.model.NewSession()
+		if err != nil {
+			return nil, err
+		}
+		w.docs = dialog.NewReader(w.model, s, w.format, 1)
+	}
+	return w.docs, nil
+}
+
+// sampler makes one of a conversation's settings.
+func (s Sampling) sampler() (*sample.Sampler, error) {
+	p := sample.Params{
+		Temperature: s.Temperature, TopK: s.TopK, TopP: s.TopP, MinP: s.MinP, RepeatPenalty: s.RepeatPenalty, RepeatWindow: s.RepeatWindow,
+	}
+	if s.Seed != nil {
+		p.Seed = *s.Seed
+	} else {
+		p.Seed = randomSeed()
+	}
+	return sample.New(p)
+}
+
+// answering is an answer to be written.
+type answering struct {
+	messages []dialog.Message // up to the user's
+	saved    []dialog.Saved
+	sampling Sampling
+	asked    time.Time
+	reading  func(done, total int)
+	text     func(string)
+	mark     func(m dialog.Mark) // of the state after it
+}
+
+// answered is what became of it.
+type answered struct {
+	stats  Stats
+	reason string
+	err    error
+}
+
+// answer reads what is new and writes.
+func (w *worker) answer(ctx context.Context, t answering) (out answered) {
+	if w.model == nil {
+		return answered{err: errNoModel}
+	}
+	sampler, err := t.sampling.sampler()
+	if err != nil {
+		return answered{err: err}
+	}
+	prompt, err := w.format.Compose(t.messages, true)
+	if err != nil {
+		return answered{err: w.composed(err)}
+	}
+	start := time.Now()
+	counted := 0
+	out.stats.Read, _, err = w.chat.Read(ctx, prompt, t.saved, func(done, total int) {
+		w.tokens.Add(int64(done - counted))
+		counted = done
+		t.reading(done, total)
+	})
+	if took := time.Since(start).Seconds(); out.stats.Read > 0 && took > 0 {
+		out.stats.ReadRate = float64(out.stats.Read) / took
+	}
+	if err == nil {
+		_, err = w.chat.Mark(ctx)
+	}
+	if err != nil {
+		out.err = err
+		return out
+	}
+	return w.write(ctx, w.chat, prompt, sampler, t, out)
+}
+
+// write has a reader answer a prompt that it has read, and marks the place.
+func (w *worker) write(ctx context.Context, r *dialog.Reader, p dialog.Prompt, sampler *sample.Sampler, t answering, out answered) answered {
+	p.Remind(w.format, sampler)
+	before := time.Since(t.asked)
+	result, err := r.Answer(ctx, sampler, engine.GenerateOptions{Max: t.sampling.MaxTokens}, func(text string) error {
+		w.tokens.Add(1)
+		t.text(text)
+		return nil
+	})
+	out.stats.Tokens, out.reason, out.err = result.Tokens, result.Reason, err
+	if result.Tokens > 0 {
+		out.stats.FirstToken = before + result.FirstToken
+	}
+	if seconds := result.Duration.Seconds(); seconds > 0 {
+		out.stats.Rate = float64(result.Tokens) / seconds
+	}
+	out.stats.Length = r.Tokens()
+	if err != nil && ctx.Err() == nil { // not merely stopped: the device may be gone
+		return out
+	}
+	m, marked := r.Mark(context.WithoutCancel(ctx))
+	switch {
+	case marked != nil && err == nil:
+		out.err = marked
+	case marked == nil && m.State != nil:
+		t.mark(m)
+	}
+	return out
+}
+
+// composed puts what a template says against a conversation in words.
+func (w *worker) composed(err error) error {
+	if errors.Is(err, chat.ErrTemplate) {
+		return fmt.Errorf("the chat template of %s does not take this conversation: %w", w.model.Name(), err)
+	}
+	return fmt.Errorf("%s: %w", w.model.Name(), err)
+}
