@@ -15,6 +15,11 @@ var files embed.FS
 //go:embed fonts/*.otf
 var Fonts embed.FS
 
+// Icon is the program's, as SVG.
+//
+//go:embed icons/kestrel.svg
+var Icon []byte
+
 // Translations are the texts of the window: translations/LANGUAGE/*.json.
 //
 //go:embed translations

@@ -22,7 +22,7 @@ from fontTools.ttLib import TTCollection
 
 SANS_SC, MONO_SC = 2, 7  # faces of the collections
 KOREAN = -1  # from a Chinese face to the Korean one of the same kind
-LATIN_MARKS = "\u2018\u2019\u201c\u201d\u2026\u00b7"  # of full width in the Chinese faces
+LATIN_MARKS = "\u2018\u2019\u201c\u201d\u00b7"  # of full width in the Chinese faces
 SLANT = 0.2  # horizontal shift for each unit of height: about 11 degrees
 ASCENT, DESCENT = 1050, -270  # of 1000 units: closer lines than the original's 1160, -288
 
@@ -56,22 +56,42 @@ def is_chinese(c):
     return c >= 0x2E80 and c != 0xFFFD
 
 
+def redraw(font, name, width, draw):
+    """Puts what draw draws, of that width, in the place of a glyph."""
+    top = font["CFF "].cff.topDictIndex[0]
+    index, old = top.CharStrings.charStrings[name], top.CharStrings[name]
+    glyphs = font.getGlyphSet()
+    pen = T2CharStringPen(width, glyphs)
+    draw(pen, glyphs)
+    new = pen.getCharString(private=old.private, globalSubrs=old.globalSubrs)
+    # a width in a charstring counts from the nominal width of its private dictionary
+    if width == old.private.defaultWidthX:
+        new.program.pop(0)
+    else:
+        new.program[0] = width - old.private.nominalWidthX
+    top.CharStrings.charStringsIndex[index] = new
+    font["hmtx"][name] = (width, font["hmtx"][name][1])
+
+
+def lower_ellipsis(font):
+    """Makes the ellipsis three full stops on the line; the original's hang in its middle."""
+    cmap = font.getBestCmap()
+    stop, width = cmap[ord(".")], font["hmtx"][cmap[ord(".")]][0]
+    step = min(width, 300)
+
+    def draw(pen, glyphs):
+        for i in range(3):
+            glyphs[stop].draw(TransformPen(pen, Transform(1, 0, 0, 1, i * step + (step - width) // 2, 0)))
+
+    redraw(font, cmap[0x2026], 3 * step, draw)
+
+
 def slant(font, codes):
     """Slants the outlines that codes map to."""
     cmap, glyphs = font.getBestCmap(), font.getGlyphSet()
-    top = font["CFF "].cff.topDictIndex[0]
     by = Transform(1, 0, SLANT, 1, 0, 0)
     for name in {cmap[c] for c in codes if c in cmap}:
-        index, old = top.CharStrings.charStrings[name], top.CharStrings[name]
-        pen = T2CharStringPen(glyphs[name].width, glyphs)
-        glyphs[name].draw(TransformPen(pen, by))
-        new = pen.getCharString(private=old.private, globalSubrs=old.globalSubrs)
-        # a width in a charstring counts from the nominal width of its private dictionary
-        if new.program and glyphs[name].width != old.private.defaultWidthX:
-            new.program[0] = glyphs[name].width - old.private.nominalWidthX
-        elif new.program:
-            new.program.pop(0)
-        top.CharStrings.charStringsIndex[index] = new
+        redraw(font, name, glyphs[name].width, lambda pen, glyphs: glyphs[name].draw(TransformPen(pen, by)))
 
 
 def make(source, weight, face, codes, style, out):
@@ -91,6 +111,7 @@ def make(source, weight, face, codes, style, out):
     s = subset.Subsetter(o)
     s.populate(unicodes=codes)
     s.subset(font)
+    lower_ellipsis(font)
     if style == "Italic":
         slant(font, [c for c in codes if not is_chinese(c)])
     family = "Kestrel Mono" if face == MONO_SC else "Kestrel Sans"

@@ -1,0 +1,114 @@
+package parts
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/widget"
+)
+
+// Pass hands a key to the handler of the canvas that o is on.
+func Pass(o fyne.CanvasObject, ev *fyne.KeyEvent) {
+	c := fyne.CurrentApp().Driver().CanvasForObject(o)
+	if c == nil {
+		return
+	}
+	if f := c.OnTypedKey(); f != nil {
+		f(ev)
+	}
+}
+
+// Button is a button that Enter presses too, and that tells what it does while
+// the mouse is on it or it has the focus.
+type Button struct {
+	widget.Button
+	hint string
+	tell func(hint string) // "" when it is over
+}
+
+// NewButton returns a button with a text.
+func NewButton(text string, tapped func()) *Button {
+	b := &Button{}
+	b.Text, b.OnTapped = text, tapped
+	b.ExtendBaseWidget(b)
+	return b
+}
+
+// NewIconButton returns a flat button with an icon, a text that may be "", and
+// a hint that goes to tell, which may be nil.
+func NewIconButton(text string, icon fyne.Resource, hint string, tell func(string), tapped func()) *Button {
+	b := NewButton(text, tapped)
+	b.Icon, b.Importance, b.hint, b.tell = icon, widget.LowImportance, hint, tell
+	return b
+}
+
+// Primary makes it the button to press and returns it.
+func (b *Button) Primary() *Button {
+	b.Importance = widget.HighImportance
+	return b
+}
+
+// Danger makes it one that destroys something and returns it.
+func (b *Button) Danger() *Button {
+	b.Importance = widget.DangerImportance
+	return b
+}
+
+// Hint is what the button does, in words.
+func (b *Button) Hint() string { return b.hint }
+
+func (b *Button) say(hint string) {
+	if b.tell != nil && b.hint != "" {
+		b.tell(hint)
+	}
+}
+
+// TypedKey presses the button on Enter as on Space.
+func (b *Button) TypedKey(ev *fyne.KeyEvent) {
+	switch ev.Name {
+	case fyne.KeyReturn, fyne.KeyEnter:
+		b.Tapped(nil)
+	case fyne.KeySpace:
+		b.Button.TypedKey(ev)
+	default:
+		Pass(b, ev)
+	}
+}
+
+// MouseIn tells the hint.
+func (b *Button) MouseIn(ev *desktop.MouseEvent) { b.Button.MouseIn(ev); b.say(b.hint) }
+
+// MouseOut ends the hint.
+func (b *Button) MouseOut() { b.Button.MouseOut(); b.say("") }
+
+// FocusGained tells the hint.
+func (b *Button) FocusGained() { b.Button.FocusGained(); b.say(b.hint) }
+
+// FocusLost ends the hint.
+func (b *Button) FocusLost() { b.Button.FocusLost(); b.say("") }
+
+// Entry is an entry of one line that passes on keys it has no use for.
+type Entry struct {
+	widget.Entry
+	// OnKey, if set, is asked first; true means that the key was used.
+	OnKey func(*fyne.KeyEvent) bool
+}
+
+// NewEntry returns an entry.
+func NewEntry() *Entry {
+	e := &Entry{}
+	e.Wrapping = fyne.TextWrapOff
+	e.Scroll = fyne.ScrollHorizontalOnly
+	e.ExtendBaseWidget(e)
+	return e
+}
+
+// TypedKey passes Escape on.
+func (e *Entry) TypedKey(ev *fyne.KeyEvent) {
+	switch {
+	case e.OnKey != nil && e.OnKey(ev):
+	case ev.Name == fyne.KeyEscape:
+		Pass(e, ev)
+	default:
+		e.Entry.TypedKey(ev)
+	}
+}
