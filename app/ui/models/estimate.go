@@ -1,0 +1,50 @@
+package models
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kestrel/app/session"
+	"kestrel/app/ui/look"
+	"kestrel/app/ui/parts"
+)
+
+// estimateRows is the memory a model takes, by purpose, and whether it fits.
+func estimateRows(e session.Estimate) fyne.CanvasObject {
+	grid := container.New(layout.NewFormLayout())
+	add := func(what string, bytes int64, bold bool) {
+		value := widget.NewLabelWithStyle(look.Bytes(bytes), fyne.TextAlignTrailing, fyne.TextStyle{Bold: bold})
+		grid.Add(compact(widget.NewLabelWithStyle(what, fyne.TextAlignLeading, fyne.TextStyle{Bold: bold})))
+		grid.Add(compact(value))
+	}
+	add(look.T("models.weights"), e.Weights, false)
+	add(look.T("models.state"), e.State, false)
+	add(look.T("models.scratch"), e.Scratch, false)
+	add(look.T("models.staging"), e.Staging, false)
+	add(look.T("models.total"), e.Total, true)
+	add(look.T("models.reader"), e.Reader, false)
+	add(look.T("models.free", DeviceName(e.Device)), e.Budget, true)
+	return grid
+}
+
+// compact takes away the padding of a label above and below.
+func compact(l *widget.Label) fyne.CanvasObject {
+	return container.New(layout.NewCustomPaddedLayout(-theme.InnerPadding()+1, -theme.InnerPadding()+1, 0, 0), l)
+}
+
+// verdict says in words whether a model fits.
+func verdict(e session.Estimate) *widget.Label {
+	text, importance := look.T("models.fits", look.Bytes(e.Budget-e.Total)), widget.SuccessImportance
+	if !e.Fits {
+		text, importance = look.T("models.too.big", look.Bytes(e.Total-e.Budget)), widget.WarningImportance
+		if e.Advice != "" {
+			text += " " + e.Advice
+		}
+	}
+	l := parts.Text(text)
+	l.Importance = importance
+	return l
+}

@@ -1,0 +1,77 @@
+package models
+
+import (
+	"context"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+
+	"kestrel/app/session"
+	"kestrel/app/ui/look"
+	"kestrel/app/ui/parts"
+)
+
+// FirstRun is the card that says how to get a model for real work. get opens
+// the chooser, dismiss is told that the user wants it to go.
+func FirstRun(o Options, get, dismiss func()) fyne.CanvasObject {
+	sizes := parts.Text("")
+	sizes.Hide()
+	card := parts.Column(
+		parts.Heading(look.T("models.first.title")),
+		parts.Text(look.T("models.first.text")),
+		sizes,
+		container.NewHBox(parts.NewButton(look.T("models.first.get"), get).Primary(),
+			parts.NewButton(look.T("models.import"), func() { (&Chooser{o: o}).importModel() }),
+			parts.NewButton(look.T("models.first.later"), dismiss)),
+	)
+	o.Loop.Work(func() func() {
+		text := advice(o.Session)
+		return func() {
+			if text != "" {
+				sizes.SetText(text)
+				sizes.Show()
+				card.Refresh()
+			}
+		}
+	})
+	return parts.Card(card)
+}
+
+// advice says which of the published 7B models suits the device, "" where the
+// devices cannot be asked.
+func advice(s session.Session) string {
+	choices, err := s.Choices(context.Background())
+	if err != nil {
+		return ""
+	}
+	free, device := int64(-1), ""
+	if m := s.Snapshot().Model; m.State == session.Loaded {
+		device = DeviceName(m.Device.Name)
+	}
+	best, least := session.Choice{}, session.Choice{}
+	for _, c := range choices {
+		if c.Source != session.Published || !c.Chat || c.Known == nil {
+			continue
+		}
+		e, err := s.Estimate(context.Background(), session.LoadRequest{Model: c.Name})
+		if err == nil {
+			free = e.Budget
+			if device == "" {
+				device = DeviceName(e.Device)
+			}
+		}
+		if err == nil && e.Fits && c.Bytes > best.Bytes {
+			best = c
+		}
+		if least.Name == "" || c.Bytes < least.Bytes {
+			least = c
+		}
+	}
+	switch {
+	case free < 0 || least.Name == "":
+		return ""
+	case best.Name != "":
+		return look.T("models.first.fits", device, look.Bytes(free), title(best), look.Bytes(best.Bytes))
+	}
+	return look.T("models.first.small", device, look.Bytes(free), title(least), look.Bytes(least.Bytes))
+}
