@@ -12,9 +12,12 @@ import (
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/checkpoint/checkpointtest"
 	"kestrel/engine/mamba"
+	"kestrel/engine/reference"
+	"kestrel/engine/reference/golden"
 	"kestrel/engine/vulkan"
 	"kestrel/engine/vulkan/vulkantest"
 	"kestrel/engine/weights"
+	"kestrel/engine/weights/bnb/bnbtest"
 )
 
 // TestEstimate: what is foretold without loading is what loading and one session then allocate, to the byte and by
@@ -22,7 +25,7 @@ import (
 func TestEstimate(t *testing.T) {
 	ck := checkpointtest.Random(2, checkpointtest.Config(checkpoint.FalconMamba, 256, 2, 320, 16, 4, 48, 500)).Open(t, checkpointtest.Published)
 	for _, staged := range []bool{false, true} {
-		for _, d := range precisions {
+		for _, d := range precisions() {
 			t.Run(d.String(), func(t *testing.T) {
 				ctx := context.Background()
 				dev := vulkantest.OpenWith(t, vulkan.DeviceOptions{ForceStaging: staged})
@@ -71,8 +74,13 @@ func TestEstimate(t *testing.T) {
 	}
 }
 
-// precisions are those that the test models are asked for in.
-var precisions = []weights.DType{weights.F32, weights.F16, weights.BF16, weights.Q8_0}
+// precisions are those that a model can be asked for in; a few of them in a short run.
+func precisions() []weights.DType {
+	if testing.Short() {
+		return []weights.DType{weights.F16, weights.Q8_0, weights.Q4_K}
+	}
+	return checkpoint.Precisions()
+}
 
 // TestQuant: a float model that is quantized while it is loaded computes, to the bit, what the file does that was
 // quantized before.
@@ -81,7 +89,7 @@ func TestQuant(t *testing.T) {
 	r := checkpointtest.Random(3, cfg)
 	float := r.HF(checkpointtest.All(weights.F32))
 	withTokenizer(t, float)
-	for _, d := range precisions {
+	for _, d := range precisions() {
 		t.Run(d.String(), func(t *testing.T) {
 			types := checkpointtest.All(d)
 			if d.Quantized() {
@@ -135,6 +143,54 @@ func TestQuantRefused(t *testing.T) {
 		o := engine.Options{Quant: quant, Device: "none"}
 		if _, err := engine.OpenFS(context.Background(), q8, "m.gguf", o); !errors.Is(err, engine.ErrUnsupported) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", quant, err)
+		}
+	}
+}
+
+// TestFourBit: 4-bit checkpoints of bitsandbytes give the logits that the reference computes from the values that they
+// stand for; where rows are no whole blocks too, with a warning.
+func TestFourBit(t *testing.T) {
+	r := checkpointtest.Random(4, checkpointtest.Config(checkpoint.FalconMamba, 128, 2, 192, 16, 4, 64, 300))
+	odd := checkpointtest.Random(5, checkpointtest.Config(checkpoint.FalconMamba, 64, 1, 72, 16, 4, 8, 300))
+	ids := []int{5, 17, 200, 3, 3, 299}
+	for _, c := range []struct {
+		model *checkpointtest.Model
+		o     bnbtest.Options
+		warns bool
+	}{
+		{r, bnbtest.Options{Kind: "nf4", Nested: true}, false}, {r, bnbtest.Options{Kind: "fp4", Nested: true}, false},
+		{r, bnbtest.Options{Kind: "nf4", Block: 128}, false}, {r, bnbtest.Options{Kind: "fp4"}, false},
+		{odd, bnbtest.Options{Kind: "nf4", Nested: true}, true},
+	} {
+		files := withTokenizer(t, c.model.Bitsandbytes(checkpointtest.Published, c.o))
+		o := options(t)
+		o.Chunk = 16
+		var said warnings
+		o.Warn = said.add
+		s := newSession(t, openFS(t, files, ".", o))
+		feed(t, s, ids)
+		logits, err := s.Logits(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := said.take(); (len(lines) > 0) != c.warns || c.warns && !strings.Contains(lines[0], "held as F32") {
+			t.Errorf("%+v: warnings %q", c.o, lines)
+		}
+		ck, err := checkpoint.OpenFS(files, ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := reference.New(ck)
+		ck.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := m.ForwardLast(m.NewState(), ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := golden.Distance(reference.Float64s(logits), want); d > 1e-4 {
+			t.Errorf("%+v: the logits are %.2g of their RMS away from the reference's", c.o, d)
 		}
 	}
 }
