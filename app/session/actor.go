@@ -73,7 +73,6 @@ var _ Session = (*Actor)(nil)
 type state struct {
 	seq       uint64
 	model     *Model
-	request   LoadRequest // wanted next, when loading
 	loading   *task
 	transfers []*transfer
 	convs     map[store.ID]*conversation // those that are open, or that work is done for
@@ -216,10 +215,10 @@ func (a *Actor) Close(ctx context.Context) error {
 	}
 	a.inbox.close()
 	err := a.worker.close(ctx)
-	a.stop()
-	if saved := a.saver.close(ctx); err == nil {
-		err = saved
+	if err == nil { // else it may still save
+		err = a.saver.close(ctx)
 	}
+	a.stop()
 	done := make(chan struct{})
 	go func() { a.group.Wait(); close(done) }()
 	select {

@@ -142,6 +142,13 @@ func (w *world) idle(n int) *Conversation {
 	}).Conversation
 }
 
+// fresh opens an empty conversation.
+func (w *world) fresh() {
+	w.t.Helper()
+	w.New(NewOptions{})
+	w.wait("an empty conversation", func(s *Snapshot) bool { return s.Conversation != nil && s.Conversation.ID == "" })
+}
+
 // say sends a message and waits for its answer.
 func (w *world) say(text string) *Message {
 	w.t.Helper()

@@ -43,7 +43,7 @@ var (
 	errStopped = errors.New("stopped")
 	errPaused  = errors.New("paused")
 	errYield   = errors.New("makes way for an answer")
-	errClosing = errors.New("Kestrel is closing")
+	errClosing = errors.New("the program is closing")
 )
 
 var (

@@ -21,6 +21,11 @@ func (w *worker) read(ctx context.Context, t *reading) (finished bool, err error
 	if err != nil {
 		return false, err
 	}
+	if t.now != nil && w.reads != t { // another has used the session
+		t.now.Close()
+		t.now = nil
+	}
+	w.reads = t
 	if t.now == nil {
 		p, err := w.format.Compose(t.prompt, true)
 		if err != nil {
@@ -170,6 +175,7 @@ func (w *worker) measure(ctx context.Context) (speed float64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	w.reads = nil
 	tok := w.model.Tokenizer()
 	some := tok.Encode("The quick brown fox jumps over the lazy dog. ", false)
 	var ids []int

@@ -145,7 +145,7 @@ func (a *Actor) readTurn(t *task, finished bool, err error) {
 		a.setStage(d, Summarizing, nil)
 		a.respond(c, d.row.Message, d)
 	case err != nil && ended(t.ctx, errYield):
-		a.queue = append(a.queue, t) // it goes on after the answer
+		a.queue = append([]*task{t}, a.queue...) // it goes on after the answer
 	case err != nil && t.ctx.Err() != nil:
 		a.readEnded(d, context.Cause(t.ctx))
 	default:

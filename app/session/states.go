@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"kestrel/app/backend"
 	"kestrel/app/dialog"
@@ -16,6 +17,9 @@ type saver struct {
 	a     *Actor
 	queue chan saving
 	done  chan struct{}
+
+	mu      sync.Mutex
+	waiting []saving // in queue, or being saved
 }
 
 type saving struct {
@@ -32,6 +36,9 @@ func newSaver(a *Actor) *saver {
 		defer close(s.done)
 		for it := range s.queue {
 			_, err := a.o.Store.SaveState(a.ctx, it.row, it.state)
+			s.mu.Lock()
+			s.waiting = s.waiting[1:]
+			s.mu.Unlock()
 			// its owner may be deleted by now, and the end of the program is told already
 			if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, context.Canceled) {
 				a.do(func() { a.stored(err) })
@@ -43,7 +50,11 @@ func newSaver(a *Actor) *saver {
 
 // save is called by the worker alone.
 func (s *saver) save(row store.State, state backend.State) {
-	s.queue <- saving{row, state}
+	it := saving{row, state}
+	s.mu.Lock()
+	s.waiting = append(s.waiting, it)
+	s.mu.Unlock()
+	s.queue <- it
 }
 
 // close waits for what is being saved. The worker has ended.
@@ -60,11 +71,18 @@ func (s *saver) close(ctx context.Context) error {
 
 // saved lists the states of a conversation that the open model can use.
 func (a *Actor) saved(c *conversation, model string) []dialog.Saved {
+	var list []dialog.Saved
+	a.saver.mu.Lock()
+	for _, it := range a.saver.waiting { // the text tells whose they are
+		if it.row.Model == model {
+			list = append(list, dialog.Saved{Key: it.row.TextHash, Tokens: it.row.Tokens, Load: func() (backend.State, error) { return it.state, nil }})
+		}
+	}
+	a.saver.mu.Unlock()
 	rows, err := a.o.Store.States(a.ctx, c.row.ID)
 	if !a.stored(err) {
-		return nil
+		return list
 	}
-	var list []dialog.Saved
 	for _, row := range rows {
 		if row.Model != model {
 			continue

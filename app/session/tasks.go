@@ -65,8 +65,8 @@ func (a *Actor) schedule() {
 			done := run()
 			a.do(func() {
 				a.running = nil
-				t.cancel(nil)
 				done()
+				t.cancel(nil)
 			})
 		}
 		return

@@ -32,6 +32,7 @@ type worker struct {
 	hash   string
 	chat   *dialog.Reader
 	docs   *dialog.Reader // made with the first document
+	reads  *reading       // that docs stands in
 
 	tokens  atomic.Int64 // read and written since the start
 	inRAM   atomic.Int64 // bytes of states kept
