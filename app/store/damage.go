@@ -9,6 +9,17 @@ import (
 	"time"
 )
 
+// Damage says what became of a damaged database. The user should be told.
+type Damage struct {
+	File string // where the database was moved, for SQLite's recovery tools
+	Kept int    // conversations that could be read and are there again, without their saved states
+	Lost int    // conversations of which at least one message could not be read
+}
+
+// Damage says that the database was found damaged when it was opened, nil if it
+// was sound.
+func (s *Store) Damage() *Damage { return s.damage }
+
 // suspectSuffix names a file that says that the database was found damaged.
 const suspectSuffix = ".suspect"
 
@@ -72,4 +83,98 @@ func setAside(path string) (string, error) {
 		}
 	}
 	return to, nil
+}
+
+// salvage takes over what can be read of a database that was set aside, which
+// stays as it is.
+func (s *Store) salvage(ctx context.Context, d *Damage) error {
+	old, err := sql.Open("sqlite", dsn(d.File, "mode=ro", "query_only(1)"))
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	s.salvageRows(ctx, old, `SELECT key, value FROM settings`, `INSERT INTO settings(key, value) VALUES (?, ?) ON CONFLICT DO NOTHING`, 2)
+	s.salvageRows(ctx, old, `SELECT id, name, system, sampling, position FROM presets`,
+		`INSERT INTO presets(id, name, system, sampling, position) VALUES (?, ?, ?, ?, ?)`, 5)
+	s.salvageRows(ctx, old, `SELECT id, name, position FROM folders WHERE deleted IS NULL`, `INSERT INTO folders(id, name, position) VALUES (?, ?, ?)`, 3)
+	// Beyond a damaged page a table can be read from its other end.
+	var ids []string
+	seen := map[string]bool{}
+	for _, order := range []string{"id", "id DESC", "updated", "updated DESC"} {
+		list, _ := rowsUntil(ctx, old, `SELECT id FROM conversations WHERE deleted IS NULL ORDER BY `+order, 1)
+		for _, r := range list {
+			if id, ok := r[0].(string); ok && !seen[id] {
+				seen[id] = true
+				ids = append(ids, id)
+			}
+		}
+	}
+	folders, err := s.Folders(ctx)
+	if err != nil {
+		return err
+	}
+	byName := map[string]ID{}
+	for _, f := range folders {
+		byName[f.Name] = f.ID
+	}
+	for _, id := range ids {
+		e, err := readDamaged(ctx, old, ID(id))
+		if err != nil {
+			d.Lost++
+			continue
+		}
+		err = s.write(ctx, "", func(tx *sql.Tx) error {
+			_, err := importConversation(ctx, tx, &e, byName[e.Folder])
+			return err
+		})
+		if err != nil {
+			return err // not the damaged database's
+		}
+		d.Kept++
+	}
+	return ctx.Err()
+}
+
+func readDamaged(ctx context.Context, old *sql.DB, id ID) (e exportedConversation, err error) {
+	tx, err := old.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return e, err
+	}
+	defer tx.Rollback()
+	if e, err = exportConversation(ctx, tx, id); err != nil {
+		return e, err
+	}
+	return e, e.normalize()
+}
+
+// salvageRows copies what can be read of small tables.
+func (s *Store) salvageRows(ctx context.Context, old *sql.DB, from, to string, columns int) {
+	list, _ := rowsUntil(ctx, old, from, columns)
+	for _, r := range list {
+		_ = s.write(ctx, "", func(tx *sql.Tx) error { // a row that does not fit is as damaged as one that cannot be read
+			_, err := tx.ExecContext(ctx, to, r...)
+			return err
+		})
+	}
+}
+
+// rowsUntil reads rows until the first that cannot be read.
+func rowsUntil(ctx context.Context, db *sql.DB, query string, columns int) ([][]any, error) {
+	r, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var list [][]any
+	for r.Next() {
+		row, to := make([]any, columns), make([]any, columns)
+		for i := range row {
+			to[i] = &row[i]
+		}
+		if err := r.Scan(to...); err != nil {
+			return list, err
+		}
+		list = append(list, row)
+	}
+	return list, r.Err()
 }

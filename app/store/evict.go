@@ -24,9 +24,9 @@ const budgetKey = "states.budget"
 //
 // A file counts where its most valuable state puts it; a file shared by forks
 // goes with all its states. The states of 3 and 4 are kept as long as dropping
-// others can meet the budget. Of the conversation whose states were used last,
-// the newest is never dropped, nor is the state saved last, even if it alone
-// exceeds the budget.
+// others can meet the budget. Two are never dropped, even if they alone exceed
+// the budget: the newest state of the conversation whose states were used last
+// (of each, where forks share that file), and the state saved last.
 func (s *Store) SetStateBudget(ctx context.Context, bytes int64) error {
 	if bytes < 0 {
 		return s.failed("set budget of states", invalid("a budget below zero"))
@@ -125,6 +125,7 @@ ranked AS (
 SELECT id, bytes FROM ranked
 WHERE id <> (SELECT id FROM state_files ORDER BY created DESC, id DESC LIMIT 1)
   AND id NOT IN (
-    SELECT file FROM live WHERE id IN newest AND conversation = (
-      SELECT live.conversation FROM live JOIN state_files f ON f.id = live.file ORDER BY f.used DESC, f.id DESC LIMIT 1))
+    SELECT file FROM live WHERE id IN newest AND conversation IN (
+      SELECT conversation FROM live WHERE file = (
+        SELECT f.id FROM state_files f JOIN live ON live.file = f.id ORDER BY f.used DESC, f.id DESC LIMIT 1)))
 ORDER BY class, used, id`

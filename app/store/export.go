@@ -75,43 +75,40 @@ type exportedDocument struct {
 // all that are not deleted. Saved states are left out; they are made again by
 // reading.
 func (s *Store) Export(ctx context.Context, w io.Writer, ids ...ID) error {
-	const op = "export"
-	// One transaction: all is of one moment.
-	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return s.failed(op, err)
-	}
-	defer tx.Rollback()
+	return s.read(ctx, "export", func(tx *sql.Tx) error { return export(ctx, tx, w, ids) })
+}
+
+func export(ctx context.Context, tx *sql.Tx, w io.Writer, ids []ID) (err error) {
 	if len(ids) == 0 {
 		if ids, err = rows(ctx, tx, value[ID], `SELECT id FROM conversations WHERE deleted IS NULL ORDER BY updated DESC, id DESC`); err != nil {
-			return s.failed(op, err)
+			return err
 		}
 	}
 	// One conversation at a time: all of them may be more than memory holds.
 	b := bufio.NewWriter(w)
 	head, err := json.Marshal(exported{Format: exportFormat, Version: exportVersion, Exported: now()})
 	if err != nil {
-		return s.failed(op, err)
+		return err
 	}
 	fmt.Fprint(b, strings.TrimSuffix(string(head), "null}"), "[\n") // Flush gives its error
 	for i, id := range ids {
 		c, err := exportConversation(ctx, tx, id)
 		if err != nil {
-			return s.failed(op, err)
+			return err
 		}
 		text, err := json.Marshal(c)
 		if err != nil {
-			return s.failed(op, err)
+			return err
 		}
 		if i > 0 {
 			fmt.Fprint(b, ",\n")
 		}
 		if _, err := b.Write(text); err != nil {
-			return s.failed(op, err)
+			return err
 		}
 	}
 	fmt.Fprint(b, "\n]}\n")
-	return s.failed(op, b.Flush())
+	return b.Flush()
 }
 
 func exportConversation(ctx context.Context, tx *sql.Tx, id ID) (e exportedConversation, err error) {
@@ -155,23 +152,21 @@ var EnglishLabels = Labels{User: "You", Assistant: "Kestrel", System: "Note", St
 // ExportMarkdown writes the version of a conversation that is shown as a text
 // for reading.
 func (s *Store) ExportMarkdown(ctx context.Context, w io.Writer, conversation ID, labels Labels) error {
-	const op = "export Markdown"
-	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return s.failed(op, err)
-	}
-	defer tx.Rollback()
+	return s.read(ctx, "export Markdown", func(tx *sql.Tx) error { return exportMarkdown(ctx, tx, w, conversation, labels) })
+}
+
+func exportMarkdown(ctx context.Context, tx *sql.Tx, w io.Writer, conversation ID, labels Labels) error {
 	c, err := row(ctx, tx, "conversation", scanConversation, selectConversation+`WHERE c.id = ?`, string(conversation))
 	if err != nil {
-		return s.failed(op, err)
+		return err
 	}
 	tree, err := readTree(ctx, tx, conversation)
 	if err != nil {
-		return s.failed(op, err)
+		return err
 	}
 	documents, err := rows(ctx, tx, scanDocument, selectDocument+`WHERE conversation = ? ORDER BY id`, string(conversation))
 	if err != nil {
-		return s.failed(op, err)
+		return err
 	}
 	with := map[ID][]string{}
 	for _, d := range documents {
@@ -199,5 +194,5 @@ func (s *Store) ExportMarkdown(ctx context.Context, w io.Writer, conversation ID
 			fmt.Fprintf(b, "\n*(%s)*\n", strings.TrimSuffix(labels.Failed+": "+oneLine(m.Error), ": "))
 		}
 	}
-	return s.failed(op, b.Flush())
+	return b.Flush()
 }

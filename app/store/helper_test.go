@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"io"
+	"os"
 	"testing"
 )
 
@@ -69,4 +70,14 @@ func contents(ctx context.Context, s *Store, id ID) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(f)
+}
+
+// stateFiles lists the files in states/.
+func stateFiles(t testing.TB, s *Store) []string {
+	t.Helper()
+	var names []string
+	for _, e := range must(os.ReadDir(s.statesDir()))(t) {
+		names = append(names, e.Name())
+	}
+	return names
 }

@@ -86,9 +86,10 @@ func importConversation(ctx context.Context, tx *sql.Tx, e *exportedConversation
 // parseExport reads and checks an export, and makes it what the store may keep.
 func parseExport(r io.Reader) (*exported, error) {
 	var in exported
-	d := json.NewDecoder(r)
+	source := &source{r: r}
+	d := json.NewDecoder(source)
 	if err := d.Decode(&in); err != nil {
-		return nil, badJSON(err)
+		return nil, badJSON(source.err, err)
 	}
 	switch {
 	case in.Format != exportFormat:
@@ -110,23 +111,36 @@ func parseExport(r io.Reader) (*exported, error) {
 	return &in, nil
 }
 
+// source remembers why nothing more came, to tell a file that cannot be read
+// from one that makes no sense.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
 // badJSON says where a text is wrong, and nothing of what it says.
-func badJSON(err error) error {
+func badJSON(reading, err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
+	case reading != nil:
+		return reading
 	case errors.As(err, &syntax):
 		return invalid(fmt.Sprintf("the file is damaged at byte %d", syntax.Offset))
 	case errors.As(err, &kind):
-		return invalid(fmt.Sprintf("at byte %d something else was expected for %s", kind.Offset, kind.Field))
+		return invalid(fmt.Sprintf("at byte %d something else was expected", kind.Offset))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return invalid("the file ends too early")
 	}
-	var parse *time.ParseError
-	if errors.As(err, &parse) {
-		return invalid("a time is not one")
-	}
-	return err
+	return invalid("a time in it is none") // the only type here that reads itself
 }
 
 // normalize checks a conversation and brings times and states of work to what

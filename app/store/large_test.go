@@ -27,7 +27,8 @@ var large struct {
 }
 
 func TestMain(m *testing.M) {
-	if false {
+	if dir := os.Getenv(childDir); dir != "" {
+		os.Exit(child(dir))
 
 	}
 	code := m.Run()

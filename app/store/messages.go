@@ -60,9 +60,12 @@ func (s *Store) Message(ctx context.Context, id ID) (Message, error) {
 }
 
 // Tree gives all messages of a conversation.
-func (s *Store) Tree(ctx context.Context, conversation ID) (*Tree, error) {
-	t, err := readTree(ctx, s.reader, conversation)
-	return t, s.failed("read messages", err)
+func (s *Store) Tree(ctx context.Context, conversation ID) (t *Tree, err error) {
+	err = s.read(ctx, "read messages", func(tx *sql.Tx) error {
+		t, err = readTree(ctx, tx, conversation)
+		return err
+	})
+	return t, err
 }
 
 func readTree(ctx context.Context, q querier, conversation ID) (*Tree, error) {

@@ -28,12 +28,12 @@ const (
 // goroutines; those that write wait for each other. A method whose context
 // ends has changed nothing.
 type Store struct {
-	dir      string
-	writer   *sql.DB // one connection, so that writes queue here and not at SQLite's lock
-	reader   *sql.DB
-	lock     *lock
-	alone    bool
-	setAside string
+	dir    string
+	writer *sql.DB // one connection, so that writes queue here and not at SQLite's lock
+	reader *sql.DB
+	lock   *lock
+	alone  bool
+	damage *Damage
 
 	stop   context.CancelFunc // ends tidying
 	tidied chan struct{}      // closed when it has ended
@@ -53,7 +53,8 @@ type Store struct {
 //     DocumentPaused;
 //   - files of states without an entry, entries without their file and halves
 //     of files are removed;
-//   - a database that is damaged is kept under another name, see [Store.SetAside].
+//   - a database that is damaged is kept under another name, and what can still
+//     be read of it is taken over; see [Store.Damage].
 //
 // Conversations deleted more than KeepDeleted ago are then purged in the
 // background. All of this is left to the first program where several have the
@@ -83,10 +84,13 @@ func open(ctx context.Context, dir string) (_ *Store, err error) {
 	err = s.connect(ctx)
 	if isDamage(err) && s.alone {
 		s.disconnect()
-		if s.setAside, err = setAside(s.path()); err != nil {
+		s.damage = new(Damage)
+		if s.damage.File, err = setAside(s.path()); err != nil {
 			return nil, err
 		}
-		err = s.connect(ctx)
+		if err = s.connect(ctx); err == nil {
+			err = s.salvage(ctx, s.damage)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -107,11 +111,6 @@ func open(ctx context.Context, dir string) (_ *Store, err error) {
 
 // Dir is the folder that holds the data.
 func (s *Store) Dir() string { return s.dir }
-
-// SetAside is where a damaged database was moved when the store was opened, ""
-// if it was sound. The user should be told: conversations are missing, and the
-// file may be given to SQLite's recovery tools.
-func (s *Store) SetAside() string { return s.setAside }
 
 // Alone says whether no other program had the data open when this one opened
 // it. Two programs may work at once: SQLite orders their writes, and neither
@@ -154,7 +153,7 @@ func (s *Store) connect(ctx context.Context) error {
 	// FULL: a question that was stored is on the disk, even if the power fails
 	// in the middle of the answer; a flush four times a second costs little.
 	// secure_delete: what is purged is overwritten.
-	if s.writer, err = sql.Open("sqlite", s.dsn("_txlock=immediate", "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
+	if s.writer, err = sql.Open("sqlite", dsn(s.path(), "_txlock=immediate", "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
 		"foreign_keys(1)", "secure_delete(1)", "temp_store(MEMORY)", "cache_size(-16000)", "journal_size_limit(33554432)")); err != nil {
 		return err
 	}
@@ -167,7 +166,7 @@ func (s *Store) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.reader, err = sql.Open("sqlite", s.dsn("", "busy_timeout(10000)", "query_only(1)", "temp_store(MEMORY)", "cache_size(-16000)")); err != nil {
+	if s.reader, err = sql.Open("sqlite", dsn(s.path(), "", "busy_timeout(10000)", "query_only(1)", "temp_store(MEMORY)", "cache_size(-16000)")); err != nil {
 		return err
 	}
 	s.reader.SetMaxOpenConns(readers)
@@ -185,8 +184,9 @@ func (s *Store) disconnect() error {
 	return errors.Join(errs...)
 }
 
-func (s *Store) dsn(query string, pragmas ...string) string {
-	path := filepath.ToSlash(s.path())
+// dsn names a database to the driver, with the driver's and SQLite's options.
+func dsn(path, query string, pragmas ...string) string {
+	path = filepath.ToSlash(path)
 	if runtime.GOOS == "windows" {
 		path = "/" + path
 	}
@@ -209,6 +209,16 @@ func (s *Store) write(ctx context.Context, op string, do func(tx *sql.Tx) error)
 		return s.failed(op, err)
 	}
 	return s.failed(op, tx.Commit())
+}
+
+// read runs do on the data of one moment.
+func (s *Store) read(ctx context.Context, op string, do func(tx *sql.Tx) error) error {
+	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return s.failed(op, err)
+	}
+	defer tx.Rollback()
+	return s.failed(op, do(tx))
 }
 
 // recover puts right what a program that was killed has left.

@@ -42,8 +42,8 @@ func TestReopen(t *testing.T) {
 			t.Errorf("%s has rights %v", name, info.Mode())
 		}
 	}
-	if s.SetAside() != "" || !s.Alone() || s.Dir() != dir {
-		t.Errorf("set aside %q, alone %v, dir %q", s.SetAside(), s.Alone(), s.Dir())
+	if s.Damage() != nil || !s.Alone() || s.Dir() != dir {
+		t.Errorf("damage %+v, alone %v, dir %q", s.Damage(), s.Alone(), s.Dir())
 	}
 	got := must(s.Conversation(ctx, c.ID))(t)
 	c.Leaf, c.Updated = a.ID, d.Created
