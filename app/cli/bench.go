@@ -25,6 +25,12 @@ type benchJSON struct {
 	CopyGBps        float64       `json:"copy_gbps"`
 	MatrixTFLOPS    *float64      `json:"matrix_tflops"` // null: not measured
 	PeakDeviceBytes int64         `json:"peak_device_bytes"`
+	LoadSeconds     float64       `json:"load_seconds"`
+	LoadGBps        float64       `json:"load_gbps"`
+	FirstTokenMS    *float64      `json:"first_token_ms"` // null: no prompt was measured
+	StateBytes      int64         `json:"state_bytes"`
+	StateSaveMS     float64       `json:"state_save_ms"`
+	StateRestoreMS  float64       `json:"state_restore_ms"`
 	Results         []benchResult `json:"results"`
 }
 
@@ -35,6 +41,7 @@ type benchResult struct {
 	GBps               float64  `json:"gbps"`
 	ShareOfLimit       *float64 `json:"share_of_limit"` // null: the limit was not measured
 	DispatchesPerToken float64  `json:"dispatches_per_token"`
+	BarriersPerToken   float64  `json:"barriers_per_token"`
 	HostMSPerToken     *float64 `json:"host_ms_per_token"` // null: the device has no timestamps
 }
 
@@ -62,9 +69,15 @@ the same run.
   share_of_limit        of decode: gbps / copy_gbps. Prefill is bound by arithmetic,
                         whose limit (matrix_tflops) is not measured yet: null
   dispatches_per_token  compute dispatches
+  barriers_per_token    waits of a dispatch for those before it
   host_ms_per_token     time not spent in kernels, from a run of its own with
                         timestamps
-  peak_device_bytes     the most device memory held at once`,
+  peak_device_bytes     the most device memory held at once
+  load_seconds          opening the model, pipelines included; load_gbps is the
+                        weights in device memory over that time
+  first_token_ms        from the shortest prompt of --prefill to the first token
+  state_save_ms         taking the state from the device and writing it to a file,
+                        on the disk for good; state_restore_ms the way back`,
 		Example: `  kestrel bench
   kestrel bench --prefill 128,1024 --decode 64 --json
   kestrel bench --model ~/models/falcon-mamba-7b --device 0
@@ -104,7 +117,9 @@ the same run.
 			b.app, b.runs, b.parallel = a, runs, mf.prefill == "parallel"
 			profile := mf.profile
 			mf.profile = false // timestamps would slow the measured runs
+			start := time.Now()
 			if err := mf.with(ctx, a, func(m backend.Model, s backend.Session) error {
+				b.loaded(m, time.Since(start))
 				if err := b.measure(ctx, m, s); err != nil || plot.dir == "" {
 					return err
 				}
@@ -168,6 +183,7 @@ func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session)
 		r.GBps = float64(m.DecodeBytes()) * float64(chunks) / seconds / 1e9
 		// the last chunk's dispatches stand for every chunk's
 		r.DispatchesPerToken = float64(s.Stats().Dispatches*chunks) / float64(n)
+		r.BarriersPerToken = float64(s.Stats().Barriers*chunks) / float64(n)
 		b.out.Results = append(b.out.Results, r)
 	}
 	for _, n := range b.decode {
@@ -179,7 +195,11 @@ func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session)
 		r.TPS = float64(n) / seconds
 		r.GBps = float64(m.DecodeBytes()) * r.TPS / 1e9
 		r.DispatchesPerToken = float64(s.Stats().Dispatches)
+		r.BarriersPerToken = float64(s.Stats().Barriers)
 		b.out.Results = append(b.out.Results, r)
+	}
+	if err := b.latencies(ctx, m, s); err != nil {
+		return err
 	}
 	b.out.PeakDeviceBytes = m.Memory().Peak
 	// last, as it takes memory of its own
@@ -337,9 +357,14 @@ func (f *modelFlags) precision(a *app) (string, error) {
 
 func (b *bench) print() error {
 	o := b.out
-	fmt.Fprintf(b.Out, "%s (%s)\n%s, %s\ncopy %.1f GB/s, peak device memory %s\n\n", o.Device, o.Driver, o.Model, o.Quant, o.CopyGBps, bytesText(o.PeakDeviceBytes))
+	fmt.Fprintf(b.Out, "%s (%s)\n%s, %s\ncopy %.1f GB/s, peak device memory %s\n", o.Device, o.Driver, o.Model, o.Quant, o.CopyGBps, bytesText(o.PeakDeviceBytes))
+	fmt.Fprintf(b.Out, "loaded in %.2f s (%.2f GB/s)", o.LoadSeconds, o.LoadGBps)
+	if o.FirstTokenMS != nil {
+		fmt.Fprintf(b.Out, ", first token after %.1f ms", *o.FirstTokenMS)
+	}
+	fmt.Fprintf(b.Out, "; state of %s saved in %.1f ms, restored in %.1f ms\n\n", bytesText(o.StateBytes), o.StateSaveMS, o.StateRestoreMS)
 	w := tabwriter.NewWriter(b.Out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "kind\ttokens\ttokens/s\tGB/s\tof limit\tdispatches/token\thost ms/token\t")
+	fmt.Fprintln(w, "kind\ttokens\ttokens/s\tGB/s\tof limit\tdispatches/token\tbarriers\thost ms/token\t")
 	for _, r := range o.Results {
 		share, host := "-", "-"
 		if r.ShareOfLimit != nil {
@@ -348,7 +373,7 @@ func (b *bench) print() error {
 		if r.HostMSPerToken != nil {
 			host = fmt.Sprintf("%.3f", *r.HostMSPerToken)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.2f\t%s\t%.2f\t%s\t\n", r.Kind, r.Tokens, r.TPS, r.GBps, share, r.DispatchesPerToken, host)
+		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.2f\t%s\t%.2f\t%.2f\t%s\t\n", r.Kind, r.Tokens, r.TPS, r.GBps, share, r.DispatchesPerToken, r.BarriersPerToken, host)
 	}
 	return w.Flush()
 }

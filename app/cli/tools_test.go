@@ -214,7 +214,8 @@ func TestBench(t *testing.T) {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	if want := []string{"copy_gbps", "device", "driver", "matrix_tflops", "model", "peak_device_bytes", "quant", "results"}; !slices.Equal(keys, want) {
+	if want := []string{"copy_gbps", "device", "driver", "first_token_ms", "load_gbps", "load_seconds", "matrix_tflops", "model", "peak_device_bytes",
+		"quant", "results", "state_bytes", "state_restore_ms", "state_save_ms"}; !slices.Equal(keys, want) {
 		t.Errorf("keys %v, want %v", keys, want)
 	}
 	if r["copy_gbps"] != 10.0 || r["matrix_tflops"] != nil || r["peak_device_bytes"] != 2000.0 || r["quant"] != "bf16" || r["driver"] != "none 1.0" {
@@ -234,7 +235,7 @@ func TestBench(t *testing.T) {
 		math.Abs(last["share_of_limit"].(float64)-gbps/10) > 1e-6*gbps {
 		t.Errorf("decode: %v", last)
 	}
-	if len(last) != 7 {
+	if len(last) != 8 {
 		t.Errorf("decode has %d fields: %v", len(last), last)
 	}
 	table := call(t, IO{Engine: fake("")}, "", "bench", "--prefill", "", "--decode", "5", "--profile")
