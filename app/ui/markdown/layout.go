@@ -49,12 +49,18 @@ var headings = [...]float32{1.55, 1.3, 1.12, 1}
 func (l *leaf) fontSize(base float32) float32 {
 	switch {
 	case l.level > 0:
-		return base * headings[min(l.level, len(headings))-1]
+		return whole(base * headings[min(l.level, len(headings))-1])
 	case l.kind == leafCode:
-		return base * 0.93
+		return fragmentSize(boxed, base)
+	case l.scale > 0:
+		return whole(base * l.scale)
 	}
 	return base
 }
+
+// whole is a size at which letters stand evenly: the renderer rounds the widths
+// of others.
+func whole(size float32) float32 { return float32(int(size + 0.5)) }
 
 // layOut sets the leaf for a view of the given width, unless it is so set.
 func (l *leaf) layOut(width float32) {
@@ -111,6 +117,10 @@ func (p *placed) layOutCode(l *leaf, left, em float32) {
 	pad := codePad * em
 	head := float32(buttonSize) + 6
 	inner := p.width - left - 2*pad
+	if l.lang == "" { // the button stands beside the text
+		head = pad
+		inner -= buttonSize - 4
+	}
 	bottom := p.wrapCode(l, max(inner, em), head)
 	p.shift(0, left+pad, 0)
 	p.height = bottom + pad

@@ -35,6 +35,7 @@ const (
 type leaf struct {
 	kind   leafKind
 	level  int     // of a heading, from 1; 0 if it is none
+	scale  float32 // of the text's size; 0 is 1
 	indent float32 // em
 	gap    float32 // em, space above it
 
@@ -69,7 +70,7 @@ const (
 
 // same reports whether l and o look alike, so that o's layout serves l.
 func (l *leaf) same(o *leaf) bool {
-	if l.kind != o.kind || l.level != o.level || l.indent != o.indent || l.gap != o.gap ||
+	if l.kind != o.kind || l.level != o.level || l.scale != o.scale || l.indent != o.indent || l.gap != o.gap ||
 		l.joined != o.joined || l.marker != o.marker || l.text != o.text || l.lang != o.lang ||
 		l.code != o.code || len(l.bars) != len(o.bars) || len(l.spans) != len(o.spans) ||
 		len(l.rows) != len(o.rows) || len(l.aligns) != len(o.aligns) {

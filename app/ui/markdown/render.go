@@ -143,7 +143,7 @@ func (r *renderer) marker(l *leaf, x, base float32) {
 	if l.marker == checked {
 		box.FillColor = theme.Color(theme.ColorNamePrimary)
 		box.StrokeColor = box.FillColor
-		f := fonts.face(bold, size*0.9)
+		f := fonts.face(bold, whole(size*0.9))
 		w := f.width("✓")
 		t := r.text("✓", f, roleText, x+(side-w)/2, base, w)
 		t.Color = theme.Color(theme.ColorNameForegroundOnPrimary)
@@ -204,7 +204,7 @@ func put(o fyne.CanvasObject, x, y, w, h float32) {
 func (r *renderer) codeHead(l *leaf, top float32) {
 	v := r.view
 	if name := languageName(l.lang); name != "" {
-		f := fonts.face(0, v.look.size*0.85)
+		f := fonts.face(0, whole(v.look.size*small))
 		left := l.indent*v.look.size + codePad*v.look.size
 		r.text(name, f, roleMuted, left, top+l.box.buttonY+(buttonSize-f.height)/2+f.baseline, f.width(name))
 	}

@@ -2,6 +2,7 @@ package markdown
 
 import (
 	"sort"
+	"strings"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -29,6 +30,7 @@ type View struct {
 
 	flow
 	growing bool
+	plain   bool
 	width   float32
 	look    appearance
 	tops    []float32 // of the leaves
@@ -85,9 +87,10 @@ func (v *View) Text() string {
 // SetText shows the text so far. While it is growing it may wait for a moment,
 // so that updates stay below 30 a second; what ends it is shown at once.
 func (v *View) SetText(source string, growing bool) {
-	if source == v.Text() && growing == v.growing {
+	if source == v.Text() && growing == v.growing && !v.plain {
 		return
 	}
+	v.plain = false
 	if v.growing && growing {
 		if wait := time.Until(v.earliest); wait > 0 {
 			v.next = source
@@ -101,6 +104,59 @@ func (v *View) SetText(source string, growing bool) {
 	v.waiting, v.next = false, ""
 	v.growing = growing
 	v.update(source)
+}
+
+// Plain is how text without markup is set.
+type Plain struct {
+	Bold, Muted, Small bool
+}
+
+// small is the size of a caption, in em.
+const small = 0.86
+
+// SetPlain shows text as it is: markup is not read, spaces and lines stay.
+func (v *View) SetPlain(source string, p Plain) {
+	s := span{}
+	scale := float32(0)
+	if p.Bold {
+		s.style = bold
+	}
+	if p.Muted {
+		s.role = roleMuted
+	}
+	if p.Small {
+		scale = small
+	}
+	if source == v.source && v.plain && len(v.leaves) > 0 && v.leaves[0].scale == scale && v.leaves[0].spans[0].role == s.role {
+		return
+	}
+	v.waiting, v.next, v.growing, v.plain = false, "", false, true
+	v.flow = flow{source: source}
+	for text := range strings.SplitSeq(source, "\n") {
+		l := &leaf{kind: leafText, scale: scale}
+		if text = clean(expandTabs(text)); text == "" {
+			text = " "
+		}
+		s.end = len(text)
+		l.text, l.spans = text, []span{s}
+		v.leaves = append(v.leaves, l)
+	}
+	v.place(0)
+	v.sync()
+}
+
+// TextWidth is the width of the longest line as it is laid out.
+func (v *View) TextWidth() float32 {
+	w := float32(0)
+	for _, l := range v.leaves {
+		if l.kind != leafText {
+			return v.width
+		}
+		for _, ln := range l.box.lines {
+			w = max(w, ln.x+ln.w)
+		}
+	}
+	return w
 }
 
 // Flush shows text that waits.

@@ -120,7 +120,7 @@ func (w *wrapper) sizeOf(s style) float32 { return fragmentSize(s, w.size) }
 // fragmentSize is the size of text in style s among text of the given size.
 func fragmentSize(s style, size float32) float32 {
 	if s&boxed != 0 {
-		return size * 0.93
+		return whole(size * 0.93)
 	}
 	return size
 }

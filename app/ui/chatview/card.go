@@ -1,0 +1,387 @@
+package chatview
+
+import (
+	"strconv"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kestrel/app/session"
+	"kestrel/app/ui/look"
+	"kestrel/app/ui/markdown"
+	"kestrel/app/ui/parts"
+)
+
+// wordChoices are the lengths of a summary to choose from.
+var wordChoices = []int{50, 100, 150, 300, 500, 1000}
+
+// card shows a document: what it is, how far it is read, what is known so far.
+type card struct {
+	widget.BaseWidget
+	chat *View
+	doc  *session.Document
+
+	ground   *shade
+	icon     *widget.Icon
+	name     *markdown.View
+	facts    *markdown.View
+	notes    *markdown.View
+	progress *widget.ProgressBar
+	status   *caption
+	words    *widget.Select
+	wordsOf  *caption
+	start    *parts.Button
+	pause    *parts.Button
+	resume   *parts.Button
+	cancel   *parts.Button
+	line     *shade
+	title    *caption // of the partial summary
+	partial  *markdown.View
+	fault    *faultBox
+
+	objects []fyne.CanvasObject
+	dirty   bool
+	width   float32
+	height  float32
+	partAt  float32
+}
+
+func newCard(v *View, d *session.Document) *card {
+	c := &card{
+		chat: v, ground: newShade(look.ColorCard, 10), icon: widget.NewIcon(theme.DocumentIcon()),
+		name: v.newBody(), facts: v.newBody(), notes: v.newBody(), progress: widget.NewProgressBar(),
+		status: newCaption(""), wordsOf: newCaption(look.T("chat.wordsOf")), line: newShade(theme.ColorNameSeparator, 0),
+		title: newCaption(""), partial: v.newBody(),
+	}
+	c.ground.border = theme.ColorNameSeparator
+	c.ExtendBaseWidget(c)
+	c.progress.TextFormatter = func() string { return "" }
+	var options []string
+	for _, n := range wordChoices {
+		options = append(options, strconv.Itoa(n))
+	}
+	c.words = widget.NewSelect(options, nil)
+	c.words.SetSelected(strconv.Itoa(session.DefaultWords))
+	c.start = parts.NewButton(look.T("chat.start"), func() {
+		words, err := strconv.Atoi(c.words.Selected)
+		if err != nil { // the options are numbers
+			words = session.DefaultWords
+		}
+		v.session.Read(c.doc.ID, words)
+		v.thread.toEnd()
+	}).Primary()
+	c.pause = parts.NewButton(look.T("chat.pause"), func() { v.session.Pause(c.doc.ID) })
+	c.pause.SetIcon(theme.MediaPauseIcon())
+	c.resume = parts.NewButton(look.T("chat.resume"), func() { v.session.Resume(c.doc.ID) }).Primary()
+	c.resume.SetIcon(theme.MediaPlayIcon())
+	c.cancel = parts.NewButton("", func() { v.session.Cancel(c.doc.ID) })
+	if d.Wanted > 0 {
+		n := strconv.Itoa(d.Wanted)
+		if c.words.SetSelected(n); c.words.Selected != n {
+			c.words.Options = append(c.words.Options, n)
+			c.words.SetSelected(n)
+		}
+	}
+	c.show(d)
+	return c
+}
+
+// show brings the card in line with its document.
+func (c *card) show(d *session.Document) {
+	if c.doc == d {
+		return
+	}
+	c.doc, c.dirty = d, true
+	name := d.Name
+	if d.Title != "" && d.Title != d.Name {
+		name = d.Title
+	}
+	c.name.SetPlain(name, markdown.Plain{Bold: true})
+	facts := documentFacts(d)
+	if d.Stage == session.Inspecting || d.Stage == session.Unreadable {
+		facts = ""
+	}
+	if name != d.Name {
+		facts = dotted(d.Name, facts)
+	}
+	c.facts.SetPlain(facts, markdown.Plain{Muted: true, Small: true})
+	c.notes.SetPlain(c.noteText(), markdown.Plain{Muted: true, Small: true})
+	c.status.set(c.statusText())
+	if p := d.Progress; p.Total > 0 {
+		c.progress.SetValue(float64(p.Done) / float64(p.Total))
+	} else {
+		c.progress.SetValue(0)
+	}
+	if d.Partial != nil {
+		c.partial.SetText(d.Partial.Text, !d.Partial.Fresh)
+		fresh := ""
+		if !d.Partial.Fresh {
+			fresh = look.T("chat.partialRenewed")
+		}
+		c.title.set(dotted(look.T("chat.partial", share(d.Partial.Share)), fresh))
+	}
+	problem := d.Problem
+	if d.Stage != session.Unreadable && d.Stage != session.Interrupted {
+		problem = nil
+	}
+	if c.fault = reuse(c.fault, problem); c.fault == nil && problem != nil {
+		c.fault = c.chat.newFault(problem, nil)
+	}
+	cancel := look.T("chat.cancel")
+	if d.Stage == session.Unreadable || d.Stage == session.Ready {
+		cancel = look.T("chat.remove")
+	}
+	if c.cancel.Text != cancel {
+		c.cancel.SetText(cancel)
+	}
+	c.collect()
+}
+
+// reads reports whether a progress bar belongs on the card.
+func (c *card) reads() bool {
+	switch c.doc.Stage {
+	case session.Inspecting, session.ReadingText, session.Paused, session.Interrupted:
+		return true
+	}
+	return false
+}
+
+func (c *card) statusText() string {
+	d := c.doc
+	switch d.Stage {
+	case session.Inspecting:
+		return look.T("chat.inspecting")
+	case session.Ready:
+		if d.Estimate >= 0 {
+			return look.T("chat.estimate", look.Duration(d.Estimate))
+		}
+	case session.Queued:
+		return look.T("chat.waiting")
+	case session.ReadingText:
+		return progressText(d.Progress)
+	case session.Paused:
+		p := d.Progress
+		p.Rate, p.ETA = 0, -1
+		return dotted(look.T("chat.paused"), progressText(p))
+	case session.Summarizing:
+		return look.T("chat.summarizing")
+	case session.Interrupted:
+		p := d.Progress
+		p.Rate, p.ETA = 0, -1
+		return progressText(p)
+	case session.Cancelled:
+		return look.T("chat.stoppedAt", look.Count(d.Progress.Done))
+	case session.Done:
+		return look.T("chat.read")
+	}
+	return ""
+}
+
+// noteText is what a reader should know.
+func (c *card) noteText() string {
+	d := c.doc
+	text := ""
+	if trained := c.chat.session.Snapshot().Model.MaxTrained; d.Beyond > 0 && trained > 0 && d.Stage != session.Unreadable {
+		text = look.T("chat.beyondDocument", look.Count(trained))
+	}
+	for _, n := range d.Notes {
+		if text != "" {
+			text += "\n"
+		}
+		text += n
+	}
+	return text
+}
+
+func (c *card) shows(b *parts.Button, stages ...session.Stage) bool {
+	for _, s := range stages {
+		if c.doc.Stage == s {
+			return true
+		}
+	}
+	return false
+}
+
+// buttons that the stage offers.
+func (c *card) buttons() []*parts.Button {
+	var out []*parts.Button
+	add := func(b *parts.Button, stages ...session.Stage) {
+		if c.shows(b, stages...) {
+			out = append(out, b)
+		}
+	}
+	add(c.start, session.Ready)
+	add(c.pause, session.ReadingText, session.Queued)
+	add(c.resume, session.Paused, session.Interrupted)
+	add(c.cancel, session.Inspecting, session.Ready, session.Unreadable, session.Queued, session.ReadingText, session.Paused, session.Interrupted)
+	return out
+}
+
+func (c *card) collect() {
+	c.objects = append(c.objects[:0], c.ground, c.icon, c.name)
+	if c.facts.Text() != "" {
+		c.objects = append(c.objects, c.facts)
+	}
+	if c.notes.Text() != "" {
+		c.objects = append(c.objects, c.notes)
+	}
+	if c.fault != nil {
+		c.objects = append(c.objects, c.fault)
+	}
+	if c.reads() {
+		c.objects = append(c.objects, c.progress)
+	}
+	if c.status.text.Text != "" {
+		c.objects = append(c.objects, c.status)
+	}
+	if c.doc.Stage == session.Ready {
+		c.objects = append(c.objects, c.words, c.wordsOf)
+	}
+	for _, b := range c.buttons() {
+		c.objects = append(c.objects, b)
+	}
+	if c.hasPartial() {
+		c.objects = append(c.objects, c.line, c.title, c.partial)
+	}
+	canvasRefresh(c)
+}
+
+// hasPartial reports whether a summary so far is to be seen: until there is one
+// of the whole.
+func (c *card) hasPartial() bool {
+	if c.doc.Partial == nil || c.doc.Partial.Text == "" {
+		return false
+	}
+	return c.doc.Stage != session.Done && c.doc.Stage != session.Summarizing
+}
+
+func (c *card) arrange(width float32) float32 {
+	if width == c.width && !c.dirty {
+		return c.height
+	}
+	c.width, c.dirty = width, false
+	const pad, indent = 14, 34
+	x, room := float32(pad+indent), width-2*pad-indent
+	y := float32(pad)
+	put(c.icon, pad, y, 24, 24)
+	y += put(c.name, x, y+1, room, c.name.HeightFor(room)) + 2
+	if c.facts.Text() != "" {
+		y += put(c.facts, x, y, room, c.facts.HeightFor(room)) + 2
+	}
+	if c.notes.Text() != "" {
+		y += put(c.notes, x, y, room, c.notes.HeightFor(room)) + 2
+	}
+	if c.fault != nil {
+		y += put(c.fault, x, y+6, room, c.fault.arrange(room)) + 10
+	}
+	if c.reads() {
+		y += put(c.progress, x, y+8, room, 8) + 14
+	}
+	y = c.arrangeActions(x, y, room)
+	if c.hasPartial() {
+		put(c.line, pad, y+10, width-2*pad, 1)
+		y += 18
+		h := c.title.MinSize().Height
+		y += put(c.title, x, y, room, h) + 6
+		c.partAt = y
+		y += put(c.partial, x, y, room, c.partial.HeightFor(room))
+	}
+	c.height = y + pad
+	put(c.ground, 0, 0, width, c.height)
+	return c.height
+}
+
+// arrangeActions places the status at the left and the buttons at the right, or
+// below it where there is no room beside.
+func (c *card) arrangeActions(x, y, room float32) float32 {
+	status := c.status.MinSize()
+	if c.status.text.Text == "" {
+		status = fyne.Size{}
+	}
+	buttons := c.buttons()
+	total, h := float32(0), float32(0)
+	for _, b := range buttons {
+		size := b.MinSize()
+		total += size.Width + 8
+		h = max(h, size.Height)
+	}
+	if c.doc.Stage == session.Ready {
+		total += c.words.MinSize().Width + c.wordsOf.MinSize().Width + 14
+		h = max(h, c.words.MinSize().Height)
+	}
+	if h == 0 {
+		if status.Height > 0 {
+			put(c.status, x, y+4, status.Width, status.Height)
+			return y + status.Height + 4
+		}
+		return y
+	}
+	y += 6
+	if status.Width > 0 && status.Width+total > room {
+		put(c.status, x, y, status.Width, status.Height)
+		y += status.Height + 6
+	} else {
+		put(c.status, x, y+(h-status.Height)/2, status.Width, status.Height)
+	}
+	at := x + room
+	for i := len(buttons) - 1; i >= 0; i-- {
+		size := buttons[i].MinSize()
+		at -= size.Width
+		put(buttons[i], at, y, size.Width, h)
+		at -= 8
+	}
+	if c.doc.Stage == session.Ready {
+		of := c.wordsOf.MinSize()
+		at -= of.Width + 6
+		put(c.wordsOf, at, y+(h-of.Height)/2, of.Width, of.Height)
+		w := c.words.MinSize()
+		at -= w.Width + 8
+		put(c.words, at, y, w.Width, h)
+	}
+	return y + h
+}
+
+func (c *card) viewport(from, to float32) {
+	c.partial.SetViewport(from-c.partAt, to-c.partAt)
+}
+
+func (c *card) CreateRenderer() fyne.WidgetRenderer { return &cardRenderer{c} }
+
+type cardRenderer struct{ card *card }
+
+func (r *cardRenderer) Destroy()                     {}
+func (r *cardRenderer) Layout(fyne.Size)             {}
+func (r *cardRenderer) MinSize() fyne.Size           { return fyne.NewSize(0, r.card.height) }
+func (r *cardRenderer) Objects() []fyne.CanvasObject { return r.card.objects }
+
+func (r *cardRenderer) Refresh() {
+	for _, o := range r.card.objects {
+		o.Refresh()
+	}
+}
+
+// cardRow is the row of a document that is no turn yet.
+type cardRow struct {
+	widget.BaseWidget
+	card   *card
+	height float32
+}
+
+func newCardRow(c *card) *cardRow {
+	r := &cardRow{card: c}
+	r.ExtendBaseWidget(r)
+	return r
+}
+
+func (r *cardRow) arrange(width float32) float32 {
+	column := min(width-2*sideRoom, columnWidth)
+	r.height = put(r.card, (width-column)/2, 0, column, r.card.arrange(column))
+	return r.height
+}
+
+func (r *cardRow) viewport(from, to float32) { r.card.viewport(from, to) }
+
+func (r *cardRow) CreateRenderer() fyne.WidgetRenderer {
+	return &fixed{objects: []fyne.CanvasObject{r.card}, height: &r.height}
+}

@@ -1,0 +1,381 @@
+package chatview
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kestrel/app/session"
+	"kestrel/app/ui/look"
+	"kestrel/app/ui/markdown"
+	"kestrel/app/ui/parts"
+)
+
+// Deps is what a View needs of the window around it.
+type Deps struct {
+	Window fyne.Window
+	// ChooseModel opens the list of models; nil if there is none.
+	ChooseModel func()
+	// Escape is called for Escape where no answer runs; true if it was of use.
+	Escape func() bool
+	// Do runs a function on Fyne's goroutine; nil is fyne.Do.
+	Do func(func())
+}
+
+// View shows the open conversation of a session.
+type View struct {
+	widget.BaseWidget
+	session session.Session
+	deps    Deps
+
+	thread   *thread
+	empty    *empty
+	composer *composer
+	jump     *parts.Button
+
+	latest  atomic.Pointer[session.Snapshot] // not shown yet
+	queued  atomic.Bool
+	shown   *session.Snapshot
+	drafts  map[string]string // by conversation
+	soon    bool              // a reflow is due
+	unwatch func()
+}
+
+// New returns a view of s, which shows it until Close.
+func New(s session.Session, d Deps) *View {
+	if d.Do == nil {
+		d.Do = fyne.Do
+	}
+	v := &View{session: s, deps: d, drafts: map[string]string{}}
+	v.ExtendBaseWidget(v)
+	v.thread = newThread(v.moved)
+	v.composer = newComposer(v)
+	v.empty = newEmpty(v)
+	v.jump = parts.NewButton(look.T("chat.jump"), func() { v.thread.toEnd(); v.Focus() })
+	v.jump.SetIcon(theme.MoveDownIcon())
+	v.jump.Hide()
+	v.apply(s.Snapshot())
+	v.unwatch = s.Subscribe(v.receive)
+	return v
+}
+
+// Close ends the subscription.
+func (v *View) Close() { v.unwatch() }
+
+// receive is called by the session, on its goroutine.
+func (v *View) receive(s *session.Snapshot) {
+	v.latest.Store(s)
+	if v.queued.CompareAndSwap(false, true) {
+		v.deps.Do(func() {
+			v.queued.Store(false)
+			if s := v.latest.Load(); s != v.shown {
+				v.apply(s)
+			}
+		})
+	}
+}
+
+// conversation is the open one as it is shown, or nil.
+func (v *View) conversation() *session.Conversation {
+	if v.shown == nil {
+		return nil
+	}
+	return v.shown.Conversation
+}
+
+func conversationID(s *session.Snapshot) string {
+	if s == nil || s.Conversation == nil {
+		return ""
+	}
+	return s.Conversation.ID
+}
+
+// apply shows a snapshot.
+func (v *View) apply(s *session.Snapshot) {
+	old := v.shown
+	v.shown = s
+	before, now := conversationID(old), conversationID(s)
+	if old == nil || before != now {
+		v.switchTo(before, now, s)
+	}
+	v.rows(old, s)
+	v.composer.update(s)
+	v.moved()
+}
+
+// switchTo shows another conversation: at its end, with its draft.
+func (v *View) switchTo(before, now string, s *session.Snapshot) {
+	born := before == "" && now != "" && v.shown != nil && v.sameTurns(s)
+	if born { // the conversation was given its id with its first message
+		return
+	}
+	v.drafts[before] = v.composer.entry.Text
+	v.composer.entry.SetText(v.drafts[now])
+	v.thread.reset()
+}
+
+// sameTurns reports whether a turn that is shown is in s as well.
+func (v *View) sameTurns(s *session.Snapshot) bool {
+	for _, m := range s.Conversation.Messages {
+		if v.thread.live[m.ID] != nil {
+			return true
+		}
+	}
+	return len(v.thread.entries) == 0 && len(s.Conversation.Messages) <= 2
+}
+
+// rows brings the thread in line with a snapshot.
+func (v *View) rows(old, s *session.Snapshot) {
+	c := s.Conversation
+	if c == nil || len(c.Messages) == 0 && len(c.Documents) == 0 {
+		if len(v.thread.entries) > 0 {
+			v.thread.set(nil)
+		}
+		v.toggle(true)
+		return
+	}
+	v.toggle(false)
+	var was *session.Conversation
+	if old != nil {
+		was = old.Conversation
+	}
+	modelChanged := old != nil && old.Model.State != s.Model.State
+	if was == c && len(v.thread.entries) > 0 && !modelChanged {
+		return
+	}
+	if modelChanged { // faults offer what the model's state allows
+		for _, r := range v.thread.live {
+			switch r := r.(type) {
+			case *turn:
+				r.fault = nil
+			case *cardRow:
+				r.card.fault, r.card.doc = nil, nil
+			}
+		}
+	}
+	entries := make([]entry, 0, len(c.Messages)+len(c.Documents))
+	for i, m := range c.Messages {
+		last := i == len(c.Messages)-1
+		if t, ok := v.thread.live[m.ID].(*turn); ok && (modelChanged || t.msg != m || t.last != last || was == nil || was.Phase != c.Phase || last) {
+			t.show(m, c, last)
+		} else if !ok {
+			delete(v.thread.heights, m.ID)
+		}
+		entries = append(entries, entry{key: m.ID, guess: guessTurn(m), make: func() row { return newTurn(v, m) }})
+	}
+	for _, d := range c.Documents {
+		if d.Message != "" && slices.ContainsFunc(c.Messages, func(m *session.Message) bool { return m.ID == d.Message }) {
+			continue
+		}
+		key := "document:" + d.ID
+		if r, ok := v.thread.live[key].(*cardRow); ok {
+			r.card.show(d)
+		}
+		entries = append(entries, entry{key: key, guess: func(float32) float32 { return 130 }, make: func() row { return newCardRow(newCard(v, d)) }})
+	}
+	v.thread.set(entries)
+}
+
+// guessTurn guesses a turn's height from the length of its text.
+func guessTurn(m *session.Message) func(float32) float32 {
+	size := float32(len(m.Text))
+	lines := float32(0)
+	for i := 0; i < len(m.Text); i++ {
+		if m.Text[i] == '\n' {
+			lines++
+		}
+	}
+	card := float32(0)
+	if m.Document != nil {
+		card = 110
+	}
+	return func(width float32) float32 {
+		em := theme.Size(theme.SizeNameText)
+		column := max(min(width-2*sideRoom, columnWidth), 100)
+		return card + barHeight + (1+lines*0.75+size*0.45*em/column)*1.6*em
+	}
+}
+
+func (v *View) toggle(empty bool) {
+	show(v.empty, empty)
+	show(v.thread.scroll, !empty)
+}
+
+// moved shows or hides the way to the end.
+func (v *View) moved() {
+	far := v.thread.scroll.Visible() && v.thread.distance() > v.thread.scroll.Size().Height*0.3
+	show(v.jump, far && !v.thread.follow)
+}
+
+// reflowSoon lays the thread out again after what is under way.
+func (v *View) reflowSoon() {
+	for _, r := range v.thread.live {
+		switch r := r.(type) {
+		case *turn:
+			r.dirty = true
+			if r.card != nil {
+				r.card.dirty = true
+			}
+		case *cardRow:
+			r.card.dirty = true
+		}
+	}
+	v.thread.reflow()
+	v.moved()
+}
+
+// Focus puts the cursor where one writes.
+func (v *View) Focus() { v.focusOn(v.composer.entry) }
+
+func (v *View) focusOn(f fyne.Focusable) {
+	if v.deps.Window != nil {
+		v.deps.Window.Canvas().Focus(f)
+	}
+}
+
+// ShowConversation opens a stored conversation; "" begins a new one.
+func (v *View) ShowConversation(id string) {
+	if id == "" {
+		v.session.New(session.NewOptions{})
+	} else {
+		v.session.Open(id)
+	}
+	v.Focus()
+}
+
+// Reveal scrolls to a message of the open conversation.
+func (v *View) Reveal(message string) { v.thread.reveal(message) }
+
+// Drop takes what was dropped on the window.
+func (v *View) Drop(uris []fyne.URI) {
+	var paths []string
+	for _, u := range uris {
+		if u != nil && u.Scheme() == "file" {
+			paths = append(paths, u.Path())
+		}
+	}
+	if len(paths) == 0 {
+		return
+	}
+	v.thread.follow = true
+	v.session.AddFiles(paths)
+}
+
+// Attach asks for files to read.
+func (v *View) Attach() {
+	parts.AskPath(v.deps.Window, parts.OpenFiles, look.T("chat.attachTitle"), "", look.T("chat.add"), func(paths []string) {
+		v.thread.follow = true
+		v.session.AddFiles(paths)
+		v.Focus()
+	})
+}
+
+func (v *View) send(text string) {
+	v.thread.follow = true
+	v.drafts[conversationID(v.shown)] = ""
+	v.session.Send(text)
+}
+
+func (v *View) stop() { v.session.Stop() }
+
+// Escape stops the answer that runs; false if none does.
+func (v *View) Escape() bool {
+	if !busy(v.session.Snapshot()) {
+		return false
+	}
+	v.stop()
+	return true
+}
+
+// escape is Escape, or what else the window does with it.
+func (v *View) escape() bool {
+	return v.Escape() || v.deps.Escape != nil && v.deps.Escape()
+}
+
+// typedKey is given keys that text in the thread has no use for.
+func (v *View) typedKey(k *fyne.KeyEvent) {
+	page := v.thread.scroll.Size().Height
+	switch k.Name {
+	case fyne.KeyEscape:
+		if !v.escape() {
+			v.Focus()
+		}
+	case fyne.KeyPageUp:
+		v.thread.by(-0.9)
+	case fyne.KeyPageDown, fyne.KeySpace:
+		v.thread.by(0.9)
+	case fyne.KeyUp:
+		v.thread.by(-40 / page)
+	case fyne.KeyDown:
+		v.thread.by(40 / page)
+	case fyne.KeyHome:
+		v.thread.moveTo(0)
+	case fyne.KeyEnd:
+		v.thread.toEnd()
+	}
+}
+
+// passShortcut hands shortcuts of the window on that text holds the focus before.
+func (v *View) passShortcut(s fyne.Shortcut) {
+	if v.deps.Window == nil {
+		return
+	}
+	if h, ok := v.deps.Window.Canvas().(fyne.Shortcutable); ok {
+		h.TypedShortcut(s)
+	}
+}
+
+// dragged scrolls while text is selected beyond the edge of the thread.
+func (v *View) dragged(m *markdown.View, p fyne.Position) {
+	driver := fyne.CurrentApp().Driver()
+	y := driver.AbsolutePositionForObject(m).Y + p.Y - driver.AbsolutePositionForObject(v.thread.scroll).Y
+	switch h := v.thread.scroll.Size().Height; {
+	case y < 0:
+		v.thread.moveTo(v.thread.scroll.Offset.Y + max(y, -60))
+	case y > h:
+		v.thread.moveTo(v.thread.scroll.Offset.Y + min(y-h, 60))
+	}
+}
+
+func (v *View) copyText(m *session.Message) {
+	fyne.CurrentApp().Clipboard().SetContent(m.Text)
+}
+
+// CreateRenderer is Fyne's.
+func (v *View) CreateRenderer() fyne.WidgetRenderer { return &viewRenderer{v} }
+
+type viewRenderer struct{ v *View }
+
+func (r *viewRenderer) Destroy() {}
+
+func (r *viewRenderer) Layout(size fyne.Size) {
+	v := r.v
+	below := v.composer.arrange(size.Width)
+	above := max(size.Height-below, 40)
+	put(v.composer, 0, above, size.Width, below)
+	put(v.empty, 0, 0, size.Width, above)
+	put(v.thread.scroll, 0, 0, size.Width, above)
+	v.thread.reflow()
+	jump := v.jump.MinSize()
+	put(v.jump, (size.Width-jump.Width)/2, above-jump.Height-8, jump.Width, jump.Height)
+	v.moved()
+}
+
+func (r *viewRenderer) MinSize() fyne.Size {
+	return fyne.NewSize(320, 160+r.v.composer.height)
+}
+
+func (r *viewRenderer) Objects() []fyne.CanvasObject {
+	v := r.v
+	return []fyne.CanvasObject{v.thread.scroll, v.empty, v.jump, v.composer}
+}
+
+func (r *viewRenderer) Refresh() {
+	r.Layout(r.v.Size())
+	for _, o := range r.Objects() {
+		o.Refresh()
+	}
+}
