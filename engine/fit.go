@@ -55,7 +55,7 @@ func estimateOn(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options) (Me
 
 // need is the memory of a model in the precisions that it has.
 func need(ck *checkpoint.Checkpoint, dev *vulkan.Device, o Options) (Memory, error) {
-	requests := slices.Concat(mamba.Requests(ck, dev.Limits(), o.Chunk), mamba.LoadRequests(dev))
+	requests := slices.Concat(mamba.Requests(ck, dev.Limits(), o.Chunk), mamba.LoadRequests(dev, ck))
 	plan, err := dev.PlanAllocation(requests)
 	if err != nil {
 		return Memory{}, err

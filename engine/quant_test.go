@@ -11,6 +11,7 @@ import (
 	"kestrel/engine"
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/checkpoint/checkpointtest"
+	"kestrel/engine/kernel"
 	"kestrel/engine/mamba"
 	"kestrel/engine/reference"
 	"kestrel/engine/reference/golden"
@@ -62,7 +63,8 @@ func TestEstimate(t *testing.T) {
 				if got[vulkan.Weights] != want.Weights || got[vulkan.State] != want.State || got[vulkan.Scratch] != want.Scratch {
 					t.Errorf("a session takes %v, foretold are %+v", got, want)
 				}
-				if want.Total != want.Weights+want.State+want.Scratch+want.Staging || !want.Fits || want.Budget <= want.Device || (want.Staging > 0) != staged {
+				staging := staged || slices.ContainsFunc(as.Tensors(), func(t weights.Tensor) bool { _, device := kernel.Quantizes(t); return device })
+				if want.Total != want.Weights+want.State+want.Scratch+want.Staging || !want.Fits || want.Budget <= want.Device || (want.Staging > 0) != staging {
 					t.Errorf("%+v", want)
 				}
 				longer, err := engine.EstimateOn(ck, vulkantest.OpenWith(t, vulkan.DeviceOptions{ForceStaging: staged}), o)
@@ -82,8 +84,8 @@ func precisions() []weights.DType {
 	return checkpoint.Precisions()
 }
 
-// TestQuant: a float model that is quantized while it is loaded computes, to the bit, what the file does that was
-// quantized before.
+// TestQuant: a float model that is quantized while it is loaded computes what the file does that was quantized before: to
+// the bit where the host quantizes, as near to the floats where the device does.
 func TestQuant(t *testing.T) {
 	cfg := checkpointtest.Config(checkpoint.FalconMamba, 256, 2, 256, 16, 4, 32, 300)
 	r := checkpointtest.Random(3, cfg)
@@ -118,8 +120,9 @@ func TestQuant(t *testing.T) {
 					t.Errorf("unexpected warning: %s", line)
 				}
 			}
+			o.Quant = ""
 			var logits [][]float32
-			for _, m := range []*engine.Model{stored, made} {
+			for _, m := range []*engine.Model{stored, made, openFS(t, float, ".", o)} {
 				s := newSession(t, m)
 				feed(t, s, []int{5, 17, 200, 3})
 				l, err := s.Logits(context.Background())
@@ -128,8 +131,19 @@ func TestQuant(t *testing.T) {
 				}
 				logits = append(logits, l)
 			}
-			if !slices.Equal(logits[0], logits[1]) {
-				t.Errorf("the file says %v …, the quantized model %v …", logits[0][:4], logits[1][:4])
+			ck, err := checkpoint.OpenFS(float, ".")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ck.Close()
+			as, err := ck.As(d, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file, quant := golden.Distance(logits[0], logits[2]), golden.Distance(logits[1], logits[2])
+			if _, device := kernel.Quantizes(as.Embed); !device && !slices.Equal(logits[0], logits[1]) || quant > 1.1*file+1e-5 {
+				t.Errorf("by the device %v: the file says %v …, the quantized model %v …; from the floats' logits they are %.3g and %.3g away",
+					device, logits[0][:4], logits[1][:4], file, quant)
 			}
 		})
 	}

@@ -60,7 +60,7 @@ func Load(ctx context.Context, dev *vulkan.Device, ck *checkpoint.Checkpoint, o 
 	if m.kept, err = dev.NewBuffer("state kept", vulkan.Scratch, state); err != nil {
 		return nil, err
 	}
-	if m.params, err = loadParameters(ctx, dev, ck, o); err != nil {
+	if m.params, err = loadParameters(ctx, m.kernels, ck, o); err != nil {
 		return nil, err
 	}
 	return m, nil

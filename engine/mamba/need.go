@@ -1,6 +1,8 @@
 package mamba
 
 import (
+	"slices"
+
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/kernel"
 	"kestrel/engine/vulkan"
@@ -37,7 +39,18 @@ func Requests(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int) []vulkan.
 }
 
 // LoadRequests are the buffers that exist while Load runs only, after the scratch was made and beside the weights.
-func LoadRequests(dev *vulkan.Device) []vulkan.Request { return dev.UploaderRequests(stagingBytes) }
+func LoadRequests(dev *vulkan.Device, ck *checkpoint.Checkpoint) []vulkan.Request {
+	var list []vulkan.Request
+	if quantizes(ck) {
+		list = kernel.QuantizerRequests()
+	}
+	return append(list, dev.UploaderRequests(stagingBytes)...)
+}
+
+// quantizes reports whether the device makes any of the weights from floats.
+func quantizes(ck *checkpoint.Checkpoint) bool {
+	return slices.ContainsFunc(ck.Tensors(), func(t weights.Tensor) bool { _, ok := kernel.Quantizes(t); return ok })
+}
 
 // Need is the sum of Requests in bytes. Blocks of the allocator round this up a little.
 func Need(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int) int64 {

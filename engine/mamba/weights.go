@@ -31,7 +31,8 @@ type loader struct {
 	ctx         context.Context
 	dev         *vulkan.Device
 	up          *vulkan.Uploader
-	buf         []byte // for tensors that are computed, one after the other
+	quantizer   *kernel.Quantizer // nil unless floats are to be quantized
+	buf         []byte            // for tensors that are computed, one after the other
 	done, total int64
 	progress    func(done, total int64)
 	warn        func(string)
@@ -41,13 +42,20 @@ type loader struct {
 // stagingBytes is the ring through which weights pass where the device's memory cannot be written by the host.
 const stagingBytes = 32 << 20
 
-func loadParameters(ctx context.Context, dev *vulkan.Device, ck *checkpoint.Checkpoint, o Options) (*parameters, error) {
+func loadParameters(ctx context.Context, kernels *kernel.Set, ck *checkpoint.Checkpoint, o Options) (*parameters, error) {
+	dev := kernels.Device()
 	up, err := dev.NewUploader(stagingBytes)
 	if err != nil {
 		return nil, err
 	}
 	defer up.Close()
 	l := &loader{ctx: ctx, dev: dev, up: up, total: checkpointBytes(ck), progress: o.Progress, warn: o.Warn}
+	if quantizes(ck) {
+		if l.quantizer, err = kernel.NewQuantizer(kernels, up); err != nil {
+			return nil, err
+		}
+		defer l.quantizer.Close()
+	}
 	c := ck.Config
 	p := &parameters{embed: l.matrix(ck.Embed)}
 	for i, src := range ck.Layers {
@@ -118,22 +126,34 @@ func (l *loader) matrix(t weights.Tensor) *kernel.Matrix {
 		return nil
 	}
 	m, err := kernel.NewMatrix(l.dev, t)
-	if err == nil {
-		t, err = t.Load(l.ctx, l.buf)
+	if err != nil {
+		l.err = err
+		return nil
+	}
+	if src, ok := kernel.Quantizes(t); ok {
+		err = l.quantize(m, src)
+	} else if t, err = t.Load(l.ctx, l.buf); err == nil {
+		if t.Computed() {
+			l.buf = t.Data
+		}
+		l.check(t)
+		err = m.Upload(l.ctx, l.up, t)
 	}
 	if err != nil {
 		l.err = err
 		return nil
 	}
-	if t.Computed() {
-		l.buf = t.Data
-	}
-	l.check(t)
-	if l.err = m.Upload(l.ctx, l.up, t); l.err != nil {
-		return nil
-	}
 	l.advance(t)
 	return m
+}
+
+// quantize fills m with what the floats of src are in its type.
+func (l *loader) quantize(m *kernel.Matrix, src weights.Tensor) error {
+	sound, err := l.quantizer.Upload(l.ctx, m, src)
+	if err == nil && !sound {
+		l.damaged(src)
+	}
+	return err
 }
 
 func (l *loader) vector(t weights.Tensor) vulkan.View {
@@ -171,6 +191,12 @@ func (l *loader) floats(name string, v []float32) vulkan.View {
 // check warns of weights that are no numbers: the model runs, but what it writes is worth nothing.
 func (l *loader) check(t weights.Tensor) {
 	if l.warn != nil && weights.HasNaN(t.DType, t.Data) {
+		l.damaged(t)
+	}
+}
+
+func (l *loader) damaged(t weights.Tensor) {
+	if l.warn != nil {
 		l.warn(fmt.Sprintf("%s: tensor %q has NaN or infinite weights; the file is damaged or was trained to that, expect nonsense", t.File, t.Name))
 	}
 }

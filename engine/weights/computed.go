@@ -29,13 +29,24 @@ func (t Tensor) As(d DType) Tensor {
 	if t.DType == d {
 		return t
 	}
-	return Computed(Tensor{Name: t.Name, DType: d, Shape: t.Shape, File: t.File}, func(dst []byte, i, n int) error {
+	as := Computed(Tensor{Name: t.Name, DType: d, Shape: t.Shape, File: t.File}, func(dst []byte, i, n int) error {
 		values := make([]float32, n*t.RowLen())
 		if err := t.DecodeRows(values, i); err != nil {
 			return err
 		}
 		return Encode(dst, d, values)
 	}, t)
+	as.encodes = true
+	return as
+}
+
+// Encodes returns the tensor that t is in another storage type, where t was
+// made by As.
+func (t Tensor) Encodes() (Tensor, bool) {
+	if !t.encodes {
+		return Tensor{}, false
+	}
+	return t.From[0], true
 }
 
 // Size is the bytes of the tensor's elements.

@@ -17,6 +17,8 @@ type Tensor struct {
 
 	From []Tensor // what a computed tensor is made of
 	rows RowsFunc // nil unless computed
+
+	encodes bool // made by As
 }
 
 // Source is an open model file, or a set of files that make one model.
