@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -206,5 +207,53 @@ func TestFourBit(t *testing.T) {
 		if d := golden.Distance(reference.Float64s(logits), want); d > 1e-4 {
 			t.Errorf("%+v: the logits are %.2g of their RMS away from the reference's", c.o, d)
 		}
+	}
+}
+
+// TestQuantHostMemory: while a model is quantized, the host holds one tensor in its new form at the most, and nothing of
+// those that the device quantizes.
+func TestQuantHostMemory(t *testing.T) {
+	heap := func() int64 {
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return int64(s.HeapAlloc)
+	}
+	ck, err := checkpoint.OpenRandom("256x2x256x32", "f16") // embedding and head of 17 million elements each
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	for d, limit := range map[weights.DType]int64{weights.BF16: 2 * 65024 * 256, weights.Q8_0: 0} {
+		as, err := ck.As(d, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, most := heap(), int64(0)
+		_, err = mamba.Load(context.Background(), vulkantest.Open(t), as, mamba.Options{Chunk: 16, Progress: func(int64, int64) { most = max(most, heap()-before) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if most > limit+4<<20 {
+			t.Errorf("%v: %d bytes on the heap, %d are one tensor", d, most, limit)
+		}
+	}
+}
+
+// TestQuantStops: a load that quantizes ends with its context.
+func TestQuantStops(t *testing.T) {
+	for _, quant := range []string{"bf16", "q8_0"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		o := options(t)
+		o.Quant = quant
+		o.Progress = func(engine.Progress) { cancel() }
+		m, err := engine.OpenRandom(ctx, "256x2x256x32", "f16", o)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", quant, err)
+		}
+		if m != nil {
+			m.Close()
+		}
+		cancel()
 	}
 }

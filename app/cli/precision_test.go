@@ -90,6 +90,12 @@ func TestConvert(t *testing.T) {
 	if text.code != 0 || !strings.Contains(text.out, "Hello! How can I help you today?") {
 		t.Errorf("%+v", text)
 	}
+	for _, quant := range []string{"q8_0", "q5_0"} { // by the device, by the host
+		text := call(t, System(), "", "generate", "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n", "--quant", quant, "-n", "12", "--temperature", "0", "--device", os.Getenv(vulkantest.DeviceEnv))
+		if text.code != 0 || !strings.Contains(text.out, "Hello! How can I help you today?") || !strings.Contains(text.err, "they become F16") {
+			t.Errorf("quantized while loading: %+v", text)
+		}
+	}
 	for _, c := range []struct {
 		args []string
 		code int
