@@ -2,8 +2,11 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -247,6 +250,59 @@ func TestAnswer(t *testing.T) {
 	if err := b.Finish(Result{Status: Done}); !errors.Is(err, ErrNotFound) {
 		t.Errorf("finished in what was purged: %v", err)
 	}
+}
+
+// A disk that is full loses nothing: it is written when there is room again.
+func TestFullDisk(t *testing.T) {
+	s, ctx := openNew(t), t.Context()
+	c := conversation(t, s, "")
+	m := must(s.AddMessage(ctx, Message{Conversation: c.ID, Role: Assistant, Status: Pending}))(t)
+	a := must(s.StartAnswer(ctx, m.ID))(t)
+	pages := must(row(ctx, s.writer, "", value[int], `PRAGMA page_count`))(t)
+	limit := func(n int) { must(s.writer.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, n)))(t) }
+	limit(pages)
+	text := strings.Repeat("much text ", 10_000)
+	a.Append(text)
+	err := a.Finish(Result{Status: Done})
+	if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "make room") || strings.Contains(err.Error(), "much") {
+		t.Fatalf("error %v", err)
+	}
+	if _, err := s.AddMessage(ctx, Message{Conversation: c.ID, Role: User, Status: Done, Content: text}); !errors.Is(err, ErrNoSpace) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := s.SaveState(ctx, State{Message: m.ID}, failing{err: syscall.ENOSPC}); !errors.Is(err, ErrNoSpace) || len(stateFiles(t, s)) > 0 {
+		t.Errorf("error %v, files %v", err, stateFiles(t, s))
+	}
+	if got := must(s.Message(ctx, m.ID))(t); got.Status != Streaming {
+		t.Errorf("%s", got.Status)
+	}
+	limit(1 << 30)
+	ok(t, a.Finish(Result{Status: Done}))
+	if got := must(s.Message(ctx, m.ID))(t); got.Content != text || got.Status != Done {
+		t.Errorf("%d bytes, %s", len(got.Content), got.Status)
+	}
+	whole(t, s)
+}
+
+// What is purged gives its place on the disk back.
+func TestShrinks(t *testing.T) {
+	s, ctx := openNew(t), t.Context()
+	for range 20 {
+		say(t, s, conversation(t, s, "").ID, "", User, strings.Repeat("much text 字 ", 10_000))
+	}
+	ok(t, s.emptyLog(ctx))
+	size := func() int64 { return must(os.Stat(s.path()))(t).Size() }
+	before := size()
+	for _, c := range must(s.Conversations(ctx, Listing{}))(t) {
+		ok(t, s.DeleteConversations(ctx, c.ID))
+	}
+	must(s.Purge(ctx, time.Now().Add(time.Hour)))(t)
+	for deadline := time.Now().Add(time.Minute); size() > before/2; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes of %d", size(), before)
+		}
+	}
+	whole(t, s)
 }
 
 // Close writes what was appended; an answer that was not finished is stopped at

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -12,6 +14,9 @@ const mergeKey = "index.merge"
 // mergeStep is how many pages of the index are merged at once; other writers
 // wait for one step at most.
 const mergeStep = 100
+
+// shrinkStep is how many pages are given back at once.
+const shrinkStep = 256
 
 // tidy does in the background what may take long. What fails or is interrupted
 // is done after the next start.
@@ -86,9 +91,36 @@ func (s *Store) Purge(ctx context.Context, before time.Time) (int, error) {
 }
 
 // emptyLog writes SQLite's log into the database: the log holds old texts too.
+// If something is being read just now, a later write or Close does it.
 func (s *Store) emptyLog(ctx context.Context) error {
-	_, err := s.writer.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
-	return err
+	conn, err := s.writer.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for _, q := range []string{"busy_timeout=50", "wal_checkpoint(TRUNCATE)"} { // no writer is to wait for a long export
+		if _, err = conn.ExecContext(ctx, "PRAGMA "+q); err != nil {
+			break
+		}
+	}
+	_, restored := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA "+busyTimeout)
+	return errors.Join(err, restored)
+}
+
+// shrink gives free pages back to the disk, where they are many.
+func (s *Store) shrink(ctx context.Context) error {
+	for {
+		var free, pages int
+		if err := s.writer.QueryRowContext(ctx, `SELECT (SELECT freelist_count FROM pragma_freelist_count), (SELECT page_count FROM pragma_page_count)`).Scan(&free, &pages); err != nil {
+			return err
+		}
+		if free < pages/5 || free < shrinkStep {
+			return nil
+		}
+		if _, err := s.writer.ExecContext(ctx, fmt.Sprintf(`PRAGMA incremental_vacuum(%d)`, shrinkStep)); err != nil {
+			return err
+		}
+	}
 }
 
 // mergeIndex merges the full-text index into one piece, which leaves out what
@@ -114,7 +146,7 @@ func (s *Store) mergeIndex(ctx context.Context) error {
 			return err
 		}
 		if after-before < 2 {
-			return s.failed("merge index", s.emptyLog(ctx))
+			return s.failed("merge index", errors.Join(s.shrink(ctx), s.emptyLog(ctx)))
 		}
 	}
 }

@@ -14,13 +14,16 @@ import (
 	"time"
 )
 
-type failing struct{ after int }
+type failing struct {
+	after int
+	err   error
+}
 
 var errWrite = errors.New("write fails")
 
 func (f failing) WriteTo(w io.Writer) (int64, error) {
 	n, _ := w.Write(make([]byte, f.after))
-	return int64(n), errWrite
+	return int64(n), f.err
 }
 
 type textState string
@@ -70,7 +73,7 @@ func TestStates(t *testing.T) {
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	for what, save := range map[string]func() error{
-		"writer":    func() error { _, err := s.SaveState(ctx, want, failing{3 << 20}); return err },
+		"writer":    func() error { _, err := s.SaveState(ctx, want, failing{3 << 20, errWrite}); return err },
 		"cancelled": func() error { _, err := s.SaveState(cancelled, want, textState("x")); return err },
 		"no owner":  func() error { _, err := s.SaveState(ctx, State{Message: "none"}, textState("x")); return err },
 		"nobody's":  func() error { _, err := s.SaveState(ctx, State{}, textState("x")); return err },

@@ -22,6 +22,8 @@ const (
 	KeepDeleted = 7 * 24 * time.Hour
 
 	readers = 4 // connections; a window rarely asks more at once
+
+	busyTimeout = "busy_timeout=10000" // milliseconds to wait for another program's write
 )
 
 // Store is Kestrel's data, open. Its methods may be called from several
@@ -147,13 +149,18 @@ func (s *Store) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Chmod(0o600), f.Close()); err != nil {
 		return err
+	}
+	first := busyTimeout
+	if info.Size() == 0 {
+		first = "auto_vacuum(INCREMENTAL)" // can only be chosen for an empty database; see shrink
 	}
 	// FULL: a question that was stored is on the disk, even if the power fails
 	// in the middle of the answer; a flush four times a second costs little.
 	// secure_delete: what is purged is overwritten.
-	if s.writer, err = sql.Open("sqlite", dsn(s.path(), "_txlock=immediate", "busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
+	if s.writer, err = sql.Open("sqlite", dsn(s.path(), "_txlock=immediate", first, busyTimeout, "journal_mode(WAL)", "synchronous(FULL)",
 		"foreign_keys(1)", "secure_delete(1)", "temp_store(MEMORY)", "cache_size(-16000)", "journal_size_limit(33554432)")); err != nil {
 		return err
 	}
@@ -166,7 +173,7 @@ func (s *Store) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.reader, err = sql.Open("sqlite", dsn(s.path(), "", "busy_timeout(10000)", "query_only(1)", "temp_store(MEMORY)", "cache_size(-16000)")); err != nil {
+	if s.reader, err = sql.Open("sqlite", dsn(s.path(), "", busyTimeout, "query_only(1)", "temp_store(MEMORY)", "cache_size(-8000)")); err != nil {
 		return err
 	}
 	s.reader.SetMaxOpenConns(readers)
