@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,6 +18,10 @@ import (
 
 func TestMain(m *testing.M) {
 	document.RunExtractor()
+	if dir := os.Getenv(killedDir); dir != "" {
+		fmt.Fprintln(os.Stderr, workUntilKilled(dir)) // it ends only by a failure
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
