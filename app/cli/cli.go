@@ -226,8 +226,14 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
 	return root
 }
 
-// version is the module's, or the commit it was built from.
+// stamped is the version that build/package gives the program when it links it.
+var stamped string
+
+// version is the one stamped, else the module's, or the commit it was built from.
 func version() string {
+	if stamped != "" {
+		return stamped
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
