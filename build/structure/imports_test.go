@@ -19,7 +19,7 @@ import (
 // table, and those of its own row only where it is the parent or child of one
 // (engine/weights and engine/weights/gguf). The longest matching name counts.
 var layers = [][]string{
-	{"shaders", "engine/weights", "engine/tokenizer", "engine/sample", "engine/chat", "engine/vulkan", "assets", "build", "app/sensors"},
+	{"shaders", "engine/weights", "engine/tokenizer", "engine/sample", "engine/chat", "engine/vulkan", "assets", "build", "app/chart", "app/sensors"},
 	{"engine/checkpoint", "engine/kernel"},
 	{"engine/reference"},
 	{"engine/mamba"},
