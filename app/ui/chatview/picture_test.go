@@ -18,7 +18,7 @@ var scenes = map[string]func(s *stage){
 	"chat": func(s *stage) {
 		s.fake.UpdateConversation(func(c *session.Conversation) {
 			m := answer("m1", "A **state-space model** keeps one state of constant size:\n\n1. it reads a token,\n2. it updates the state,\n3. it forgets the token.\n\n"+
-				"So its memory is the same after `10` tokens and after `1,000,000`.\n\n```\nh = A*h + B*x\ny = C*h\n```", session.Complete)
+				"So its memory is the same after `10` tokens and after `1,000,000`.\n\n```python\nh = A*h + B*x\ny = C*h\n```", session.Complete)
 			m.Versions, m.Version = []string{"m0", "m1"}, 1
 			c.Tokens = 1234
 			c.Messages = append(c.Messages,
@@ -67,17 +67,31 @@ var scenes = map[string]func(s *stage){
 
 func TestPictures(t *testing.T) {
 	for name, play := range scenes {
-		for _, mode := range []look.Mode{look.Light, look.Dark} {
-			for _, l := range []look.Language{look.English, look.Chinese} {
-				full := name + "-" + string(mode) + "-" + string(l)
-				t.Run(full, func(t *testing.T) {
-					s := newStage(t, look.Options{Mode: mode}, l, nil)
-					play(s)
-					s.w.Canvas().Focus(nil) // a cursor blinks
-					s.w.Resize(fyne.NewSize(780, 640))
-					looktest.Picture(t, full, s.w.Canvas())
-				})
-			}
+		for _, c := range []struct {
+			mode look.Mode
+			l    look.Language
+		}{{look.Light, look.English}, {look.Dark, look.Chinese}} {
+			full := name + "-" + string(c.mode) + "-" + string(c.l)
+			t.Run(full, func(t *testing.T) {
+				s := newStage(t, look.Options{Mode: c.mode}, c.l, nil)
+				play(s)
+				s.w.Canvas().Focus(nil) // a cursor blinks
+				for deadline := time.Now().Add(10 * time.Second); !s.v.coloured() && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+					s.drain()
+				}
+				s.w.Resize(fyne.NewSize(780, 640))
+				looktest.Picture(t, full, s.w.Canvas())
+			})
 		}
 	}
+}
+
+// coloured reports whether code in sight has its colours.
+func (v *View) coloured() bool {
+	for _, r := range v.thread.live {
+		if t, ok := r.(*turn); ok && !t.body.Coloured() {
+			return false
+		}
+	}
+	return true
 }

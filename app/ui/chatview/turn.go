@@ -30,7 +30,6 @@ type turn struct {
 	bubble *shade
 	body   *markdown.View
 	state  *caption
-	dots   *caption
 	fault  *faultBox
 	card   *card
 	edit   *editor
@@ -46,8 +45,6 @@ type turn struct {
 	dirty   bool
 	bodyAt  float32
 	cardAt  float32
-	from    float32
-	to      float32
 }
 
 func newTurn(c *View, m *session.Message) *turn {
@@ -79,6 +76,7 @@ func newTurn(c *View, m *session.Message) *turn {
 // newBody is a view of text that hands keys to the conversation.
 func (v *View) newBody() *markdown.View {
 	m := markdown.New()
+	m.Do = v.deps.Do
 	m.OnKey = v.typedKey
 	m.OnResized = v.reflowSoon
 	m.OnShortcut = v.passShortcut

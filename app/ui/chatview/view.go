@@ -40,7 +40,6 @@ type View struct {
 	queued  atomic.Bool
 	shown   *session.Snapshot
 	drafts  map[string]string // by conversation
-	soon    bool              // a reflow is due
 	unwatch func()
 }
 

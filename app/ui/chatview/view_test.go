@@ -1,7 +1,9 @@
 package chatview
 
 import (
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +27,10 @@ type stage struct {
 	v    *View
 	fake *sessiontest.Fake
 	w    fyne.Window
+
+	self  string
+	mu    sync.Mutex
+	queue []func()
 }
 
 func newStage(t testing.TB, o look.Options, l look.Language, setup func(*sessiontest.Fake)) *stage {
@@ -35,13 +41,44 @@ func newStage(t testing.TB, o look.Options, l look.Language, setup func(*session
 		setup(fake)
 	}
 	w := test.NewTempWindow(t, widget.NewLabel(""))
-	v := New(fake, Deps{Window: w, ChooseModel: func() { fake.Pull("chosen") }, Do: func(f func()) { f() }})
+	s := &stage{t: t, fake: fake, w: w, self: goroutine()}
+	v := New(fake, Deps{Window: w, ChooseModel: func() { fake.Pull("chosen") }, Do: s.do})
+	s.v = v
 	t.Cleanup(v.Close)
 	w.SetPadded(false)
 	w.SetContent(v)
 	w.Resize(fyne.NewSize(760, 640))
 	fake.Calls()
-	return &stage{t, v, fake, w}
+	return s
+}
+
+// do stands in for Fyne's goroutine, which is the test's: what comes from
+// others waits until the test has a look.
+func (s *stage) do(f func()) {
+	if goroutine() == s.self {
+		f()
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, f)
+}
+
+func (s *stage) drain() {
+	s.mu.Lock()
+	queue := s.queue
+	s.queue = nil
+	s.mu.Unlock()
+	for _, f := range queue {
+		f()
+	}
+}
+
+// goroutine names the one that calls: "goroutine 7 [running]:".
+func goroutine() string {
+	buf := make([]byte, 32)
+	name, _, _ := strings.Cut(string(buf[:runtime.Stack(buf, false)]), " [")
+	return name
 }
 
 // calls are the commands since the last call.
@@ -62,6 +99,7 @@ func (s *stage) expect(want string) {
 
 // texts are all texts that are drawn.
 func (s *stage) texts() string {
+	s.drain()
 	var b strings.Builder
 	for _, o := range laidOut(s.w.Content()) {
 		if c, ok := o.(*canvas.Text); ok && c.Text != "" {
@@ -512,7 +550,11 @@ func TestFaultInPlace(t *testing.T) {
 
 func TestDropAndAttach(t *testing.T) {
 	s := newStage(t, look.Options{}, look.English, nil)
-	s.v.Drop([]fyne.URI{storage.NewFileURI("/tmp/a b.pdf"), storage.NewURI("https://example.org/x"), nil, storage.NewFileURI("/tmp/书.txt")})
+	web, err := storage.ParseURI("https://example.org/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.v.Drop([]fyne.URI{storage.NewFileURI("/tmp/a b.pdf"), web, nil, storage.NewFileURI("/tmp/书.txt")})
 	s.expect(`AddFiles([]string{"/tmp/a b.pdf", "/tmp/书.txt"})`)
 	s.v.Drop(nil)
 	s.expect("")

@@ -157,13 +157,13 @@ func (l *leaf) colourSpans() {
 // since they last were, as often as an eighth of a core allows.
 func (v *View) colourSoon(l *leaf) {
 	c := l.colour
-	if c == nil || c.running || c.length == len(l.text) {
+	if c == nil || c.running || c.length == len(l.text) || l.lang == "" {
 		return
 	}
 	if wait := time.Until(c.again); wait > 0 {
 		c.running = true
 		time.AfterFunc(wait, func() {
-			v.do(func() {
+			v.Do(func() {
 				c.running = false
 				v.recolour(c)
 			})
@@ -176,13 +176,23 @@ func (v *View) colourSoon(l *leaf) {
 		started := time.Now()
 		spans := colourise(lang, text)
 		took := time.Since(started)
-		v.do(func() {
+		v.Do(func() {
 			c.running = false
 			c.spans, c.length = spans, len(text)
 			c.again = time.Now().Add(max(8*took, 100*time.Millisecond))
 			v.recolour(c)
 		})
 	}()
+}
+
+// Coloured reports whether the code in sight has its colours.
+func (v *View) Coloured() bool {
+	for i := v.leafAt(v.from); i < len(v.tops) && v.tops[i] < v.to; i++ {
+		if l := v.leaves[i]; l.colour != nil && l.lang != "" && l.colour.length != len(l.text) {
+			return false
+		}
+	}
+	return true
 }
 
 // recolour shows new colours of a block of code, and has them renewed if the

@@ -51,7 +51,7 @@ func show(t testing.TB, text string, cut int, width float32) {
 	for _, l := range v.leaves {
 		colourise(l.lang, l.text)
 	}
-	if took := time.Since(started); took > limit {
+	if took := time.Since(started); took > limit*slower {
 		t.Errorf("%d bytes took %v", len(text), took)
 	}
 }

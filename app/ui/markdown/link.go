@@ -59,8 +59,7 @@ func (v *View) follow(to string) {
 	said := widget.NewLabel(text)
 	said.Wrapping = fyne.TextWrapWord
 	content := container.NewVBox(said, address)
-	var d *dialog.CustomDialog
-	d = dialog.NewCustomWithoutButtons(look.T("markdown.link"), content, window)
+	d := dialog.NewCustomWithoutButtons(look.T("markdown.link"), content, window)
 	copied := widget.NewButton(look.T("markdown.copyAddress"), func() {
 		fyne.CurrentApp().Clipboard().SetContent(l.shown)
 		d.Hide()

@@ -25,6 +25,8 @@ type View struct {
 	// OnDragged, if set, is told while text is being selected where the mouse
 	// is, in the view's coordinates, so that the surroundings may scroll.
 	OnDragged func(fyne.Position)
+	// Do runs a function on Fyne's goroutine; New sets fyne.Do.
+	Do func(func())
 	// More are entries for the end of the menu of the second mouse button.
 	More []*fyne.MenuItem
 
@@ -43,7 +45,6 @@ type View struct {
 	next     string // text that waits for the next update
 	waiting  bool
 	earliest time.Time // of the next update
-	do       func(func())
 
 	sel     selection
 	hovered fyne.Position
@@ -71,7 +72,7 @@ const (
 
 // New returns an empty view, all of which is visible.
 func New() *View {
-	v := &View{to: unbounded, do: fyne.Do}
+	v := &View{to: unbounded, Do: fyne.Do}
 	v.ExtendBaseWidget(v)
 	return v
 }
@@ -96,7 +97,7 @@ func (v *View) SetText(source string, growing bool) {
 			v.next = source
 			if !v.waiting {
 				v.waiting = true
-				time.AfterFunc(wait, func() { v.do(v.Flush) })
+				time.AfterFunc(wait, func() { v.Do(v.Flush) })
 			}
 			return
 		}

@@ -55,19 +55,9 @@ func (l *loop) until(t testing.TB, done func() bool) {
 	}
 }
 
-// coloured reports whether every block of code has its colours.
-func (v *View) coloured() bool {
-	for _, l := range v.leaves {
-		if l.colour != nil && l.colour.length != len(l.text) {
-			return false
-		}
-	}
-	return true
-}
-
 func newView(t testing.TB) (*View, *loop) {
 	v, l := New(), newLoop()
-	v.do = l.do
+	v.Do = l.do
 	return v, l
 }
 
@@ -115,7 +105,7 @@ func TestPictures(t *testing.T) {
 			v.SetText(sample, false)
 			w := test.NewTempWindow(t, container.NewPadded(v))
 			w.Resize(fyne.NewSize(640, 1150))
-			loop.until(t, v.coloured)
+			loop.until(t, v.Coloured)
 			looktest.Picture(t, "sample-"+string(mode), w.Canvas())
 		})
 	}
