@@ -225,28 +225,16 @@ func (a *Actor) finish(ans *answer, r store.Result) {
 			return
 		}
 	}
-	err := ans.keep.Finish(r)
-	if a.stored(err) || a.closing || errors.Is(err, store.ErrNotFound) {
-		return
+	if err := ans.keep.Finish(r); !a.stored(err) && !errors.Is(err, store.ErrNotFound) {
+		a.finishLater(ans, r)
 	}
-	time.AfterFunc(again, func() {
-		a.do(func() {
-			if err := ans.keep.Finish(r); err != nil {
-				a.retry(ans, r)
-			}
-		})
-	})
 }
 
-// retry is finish without another notice.
-func (a *Actor) retry(ans *answer, r store.Result) {
-	if a.closing {
-		return
-	}
+func (a *Actor) finishLater(ans *answer, r store.Result) {
 	time.AfterFunc(again, func() {
 		a.do(func() {
-			if ans.keep.Finish(r) != nil {
-				a.retry(ans, r)
+			if !a.closing && ans.keep.Finish(r) != nil {
+				a.finishLater(ans, r)
 			}
 		})
 	})

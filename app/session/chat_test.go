@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -315,6 +316,49 @@ func TestStoreFails(t *testing.T) {
 	s = w.wait("a notice", func(s *Snapshot) bool { return len(s.Notices) > before })
 	if n := s.Notices[len(s.Notices)-1]; n.Problem.Kind != KindStore || len(s.Conversation.Messages) != 4 {
 		t.Errorf("%+v", n)
+	}
+}
+
+// TestAnswerCannotBeStored holds that an answer which the disk does not take is
+// shown all the same, and stored when the disk takes it.
+func TestAnswerCannotBeStored(t *testing.T) {
+	w := start(t, backendtest.New("Fine."), Options{})
+	w.load("demo")
+	db, err := sql.Open("sqlite", filepath.Join(w.dir, "kestrel.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(`CREATE TRIGGER full BEFORE UPDATE ON messages WHEN new.status = 'done' BEGIN SELECT RAISE(ABORT, 'full'); END`); err != nil {
+		t.Fatal(err)
+	}
+	if m := w.say("One"); m.Text != "Fine." || m.Status != Complete {
+		t.Errorf("%+v", m)
+	}
+	s := w.wait("a notice", func(s *Snapshot) bool { return len(s.Notices) > 0 })
+	if s.Notices[0].Problem.Kind != KindStore {
+		t.Errorf("%+v", s.Notices[0])
+	}
+	stored := func() store.Message {
+		tree, err := w.store.Tree(context.Background(), store.ID(s.Conversation.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tree.Path()[1]
+	}
+	if m := stored(); m.Status == store.Done {
+		t.Errorf("stored %+v", m)
+	}
+	if _, err := db.Exec(`DROP TRIGGER full`); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(3 * again); stored().Status != store.Done; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never stored: %+v", stored())
+		}
+	}
+	if m := stored(); m.Content != "Fine." {
+		t.Errorf("stored %+v", m)
 	}
 }
 

@@ -356,7 +356,9 @@ func TestQueue(t *testing.T) {
 	}
 	w.Open(book)
 	close(g.open)
-	c := w.wait("both", func(s *Snapshot) bool { return s.Conversation.ID == book && len(s.Conversation.Messages) == 4 && len(s.Busy) == 0 }).Conversation
+	c := w.wait("both", func(s *Snapshot) bool {
+		return s.Conversation.ID == book && len(s.Conversation.Messages) == 4 && len(s.Busy) == 0
+	}).Conversation
 	if c.Messages[1].Text != "A book of 100 lines." || c.Messages[3].Text != "A book of 150 lines." || c.Messages[2].Document != c.Documents[1] {
 		t.Errorf("%q", texts(c))
 	}

@@ -102,6 +102,11 @@ func (w *world) restart() {
 // wait waits for a snapshot that is as wanted.
 func (w *world) wait(what string, want func(*Snapshot) bool) *Snapshot {
 	w.t.Helper()
+	return w.waitFor(20*time.Second, what, want)
+}
+
+func (w *world) waitFor(long time.Duration, what string, want func(*Snapshot) bool) *Snapshot {
+	w.t.Helper()
 	got := make(chan *Snapshot, 1)
 	cancel := w.Subscribe(func(s *Snapshot) {
 		if want(s) {
@@ -115,7 +120,7 @@ func (w *world) wait(what string, want func(*Snapshot) bool) *Snapshot {
 	select {
 	case s := <-got:
 		return s
-	case <-time.After(20 * time.Second):
+	case <-time.After(long):
 		s := w.Snapshot()
 		w.t.Errorf("model %+v, notices %+v, queue %v", s.Model, s.Notices, s.Busy)
 		if c := s.Conversation; c != nil {
@@ -178,7 +183,12 @@ func (w *world) file(name, text string) string {
 // stage waits until the last document of the open conversation is there.
 func (w *world) stage(want Stage) *Document {
 	w.t.Helper()
-	s := w.wait("a document that is "+string(want), func(s *Snapshot) bool {
+	return w.stageWithin(want, 20*time.Second)
+}
+
+func (w *world) stageWithin(want Stage, long time.Duration) *Document {
+	w.t.Helper()
+	s := w.waitFor(long, "a document that is "+string(want), func(s *Snapshot) bool {
 		return s.Conversation != nil && len(s.Conversation.Documents) > 0 && s.Conversation.Documents[len(s.Conversation.Documents)-1].Stage == want
 	})
 	return s.Conversation.Documents[len(s.Conversation.Documents)-1]
