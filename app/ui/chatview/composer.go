@@ -11,6 +11,7 @@ import (
 
 	"kestrel/app/session"
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/markdown"
 	"kestrel/app/ui/parts"
 )
 
@@ -145,7 +146,7 @@ type composer struct {
 	attach *parts.Button
 	send   *parts.Button
 	stop   *parts.Button
-	reason *caption // why nothing can be sent
+	reason *markdown.View // why nothing can be sent
 	load   *parts.Button
 	hint   *caption // drop files anywhere
 	length *caption // of the conversation
@@ -159,7 +160,7 @@ type composer struct {
 func newComposer(v *View) *composer {
 	c := &composer{
 		chat: v, ground: newShade(theme.ColorNameInputBackground, 12), entry: newTextEntry(),
-		reason: newCaption(""), hint: newCaption(look.T("chat.dropHint")), length: newCaption(""), told: newCaption(""),
+		reason: v.newBody(), hint: newCaption(look.T("chat.dropHint")), length: newCaption(""), told: newCaption(""),
 	}
 	c.ground.border = theme.ColorNameInputBorder
 	c.framed = container.NewThemeOverride(c.entry, frameless{})
@@ -171,7 +172,6 @@ func newComposer(v *View) *composer {
 	c.load = parts.NewButton("", nil)
 	c.load.Hide()
 	c.stop.Hide()
-	c.reason.color = theme.ColorNameWarning
 	c.entry.onSend = c.submit
 	c.entry.onEscape = v.escape
 	c.entry.onPage = func(pages float32) { v.thread.by(pages) }
@@ -218,7 +218,7 @@ func (c *composer) update(s *session.Snapshot) {
 	show(c.stop, running)
 	show(c.send, !running)
 	enable(c.send, c.canSend(s) && strings.TrimSpace(c.entry.Text) != "")
-	c.reason.set(c.reasonText(s))
+	c.reason.SetPlain(c.reasonText(s), markdown.Plain{})
 	c.offer(s)
 	length := ""
 	if conv := s.Conversation; conv != nil && conv.Tokens > 0 {
@@ -286,16 +286,18 @@ func (c *composer) arrange(width float32) float32 {
 	const side = 38
 	column := min(width-2*sideRoom, columnWidth+24)
 	x, y := (width-column)/2, float32(4)
-	if c.reason.text.Text != "" {
-		size := c.reason.MinSize()
-		h := size.Height + 8
+	if show(c.reason, c.reason.Text() != ""); c.reason.Visible() {
+		room, h := column-12, float32(0)
+		var b fyne.Size
 		if c.load.Visible() {
-			b := c.load.MinSize()
-			h = b.Height
-			put(c.load, x+column-b.Width, y, b.Width, b.Height)
+			b = c.load.MinSize()
+			room -= b.Width + 12
 		}
-		put(c.reason, x+6, y+(h-size.Height)/2, size.Width, size.Height)
-		y += h + 4
+		text := c.reason.HeightFor(room)
+		h = max(text, b.Height)
+		put(c.load, x+column-b.Width, y+(h-b.Height)/2, b.Width, b.Height)
+		put(c.reason, x+6, y+(h-text)/2, room, text)
+		y += h + 6
 	}
 	c.entry.fit(column - 2*side - 12)
 	h := c.entry.MinSize().Height

@@ -2,6 +2,7 @@ package chatview
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"fyne.io/fyne/v2"
 
@@ -32,6 +33,7 @@ func newEditor(text string, send func(string), cancel, resized func()) *editor {
 	e.entry.onResized = resized
 	e.entry.SetText(text)
 	e.entry.CursorRow = strings.Count(text, "\n")
+	e.entry.CursorColumn = utf8.RuneCountInString(text[strings.LastIndexByte(text, '\n')+1:])
 	return e
 }
 

@@ -78,6 +78,7 @@ func (v *View) newBody() *markdown.View {
 	m := markdown.New()
 	m.Do = v.deps.Do
 	m.OnKey = v.typedKey
+	m.OnRune = v.typedRune
 	m.OnResized = v.reflowSoon
 	m.OnShortcut = v.passShortcut
 	m.OnDragged = func(p fyne.Position) { v.dragged(m, p) }

@@ -317,6 +317,15 @@ func (v *View) typedKey(k *fyne.KeyEvent) {
 	}
 }
 
+// typedRune writes what is typed while text in the thread has the focus.
+func (v *View) typedRune(r rune) {
+	if r == ' ' { // pages down
+		return
+	}
+	v.Focus()
+	v.composer.entry.TypedRune(r)
+}
+
 // passShortcut hands shortcuts of the window on that text holds the focus before.
 func (v *View) passShortcut(s fyne.Shortcut) {
 	if v.deps.Window == nil {

@@ -622,3 +622,14 @@ func TestOtherThreads(t *testing.T) {
 		t.Error("a closed view is called")
 	}
 }
+
+func TestTypingAnywhereWrites(t *testing.T) {
+	s := newStage(t, look.Options{}, look.English, nil)
+	s.fake.UpdateConversation(talk(1))
+	body := s.v.body("ma")
+	s.w.Canvas().Focus(body)
+	body.TypedRune('h')
+	if s.w.Canvas().Focused() != s.v.composer.entry || s.v.composer.entry.Text != "h" {
+		t.Errorf("entry has %q", s.v.composer.entry.Text)
+	}
+}

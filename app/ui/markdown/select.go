@@ -193,18 +193,34 @@ func (v *View) menu(at fyne.Position) {
 
 func (v *View) focus() {
 	if c := fyne.CurrentApp().Driver().CanvasForObject(v); c != nil {
+		v.clicked = true
 		c.Focus(v)
+		v.clicked = false
 	}
 }
 
-// FocusGained is Fyne's.
-func (v *View) FocusGained() {}
+// FocusGained shows a frame where the keyboard brought the focus.
+func (v *View) FocusGained() {
+	if v.focused = !v.clicked; v.focused {
+		v.sync()
+	}
+}
 
 // FocusLost takes the selection away, as elsewhere only one is to be seen.
-func (v *View) FocusLost() { v.ClearSelection() }
+func (v *View) FocusLost() {
+	if v.focused {
+		v.focused = false
+		v.sync()
+	}
+	v.ClearSelection()
+}
 
-// TypedRune is not for a view.
-func (v *View) TypedRune(rune) {}
+// TypedRune hands characters on.
+func (v *View) TypedRune(r rune) {
+	if v.OnRune != nil {
+		v.OnRune(r)
+	}
+}
 
 // TypedKey hands keys on.
 func (v *View) TypedKey(e *fyne.KeyEvent) {

@@ -311,3 +311,33 @@ func TestCursorOverLink(t *testing.T) {
 		t.Error("the cursor does not tell links from text")
 	}
 }
+
+func TestFocusIsSeen(t *testing.T) {
+	v, w := shown(t, "Some text", 300, 100)
+	frame := func() bool {
+		for _, o := range test.WidgetRenderer(v).Objects() {
+			if r, ok := o.(*canvas.Rectangle); ok && r.StrokeWidth > 0 {
+				return true
+			}
+		}
+		return false
+	}
+	w.Canvas().Focus(v)
+	if !frame() {
+		t.Error("the focus is not seen")
+	}
+	w.Canvas().Unfocus()
+	if frame() {
+		t.Error("the frame stays without the focus")
+	}
+	v.press(find(t, v, "text", false), 0)
+	if frame() {
+		t.Error("a click draws a frame")
+	}
+	typed := ""
+	v.OnRune = func(r rune) { typed += string(r) }
+	v.TypedRune('字')
+	if typed != "字" {
+		t.Errorf("typed %q", typed)
+	}
+}

@@ -17,6 +17,8 @@ type View struct {
 	// OnKey is given the keys that the view itself has no use for while it has
 	// the focus, such as Escape.
 	OnKey func(*fyne.KeyEvent)
+	// OnRune is given the characters that are typed meanwhile.
+	OnRune func(rune)
 	// OnShortcut is the same for shortcuts.
 	OnShortcut func(fyne.Shortcut)
 	// OnResized is called when the height changed for another reason than
@@ -48,7 +50,8 @@ type View struct {
 
 	sel     selection
 	hovered fyne.Position
-	focused bool
+	focused bool // by the keyboard, so that it must be seen
+	clicked bool // the focus comes with a click
 }
 
 var (
