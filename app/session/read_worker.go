@@ -155,11 +155,12 @@ func (w *worker) sumUp(ctx context.Context, r *dialog.Reader, t *reading) error 
 	})
 	cost := time.Since(start)
 	t.next = t.took + time.Duration(float64(cost)*(1-share)/share)
-	if text := strings.TrimSpace(result.Text); text != "" {
+	cut := short.Err() != nil && ctx.Err() == nil
+	if text := strings.TrimSpace(result.Text); text != "" && (err == nil || cut && result.Tokens >= worthShowing) {
 		t.partial(Partial{Text: text, Tokens: inside, Share: t.now.Share(), Fresh: true})
 	}
-	if short.Err() != nil && ctx.Err() == nil {
-		return nil // cut off in time
+	if cut {
+		return nil // a slow machine has more time for the next
 	}
 	return err
 }
@@ -167,6 +168,7 @@ func (w *worker) sumUp(ctx context.Context, r *dialog.Reader, t *reading) error 
 const (
 	partialTokens = 256
 	minPartial    = 2 * time.Second
+	worthShowing  = 16 // tokens of a summary that was cut off
 )
 
 // measure times the reading of a few chunks.

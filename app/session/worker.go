@@ -85,11 +85,12 @@ func (w *worker) release() {
 		}
 	}
 	w.guard.Lock()
-	defer w.guard.Unlock()
-	if w.model != nil {
-		_ = w.model.Close()
-	}
+	m := w.model
 	w.model, w.chat, w.docs, w.format = nil, nil, nil, nil
+	w.guard.Unlock()
+	if m != nil { // nobody looks at it any more; a device that hangs holds up the worker alone
+		_ = m.Close()
+	}
 }
 
 // load opens a model in the place of the one that is open.
