@@ -320,3 +320,59 @@ func FuzzPlace(f *testing.F) {
 		}
 	})
 }
+
+// TestBorrow holds that a session which was lent to another text goes back to
+// its own by a mark, or reads it again.
+func TestBorrow(t *testing.T) {
+	ctx := context.Background()
+	other := reader(t, backendtest.New(""), 1)
+	read(t, other, compose(t, other, user(strings.Repeat("another text ", 50))))
+	lent, err := other.Mark(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, marked := range []bool{true, false} {
+		for name, use := range map[string]func(r *Reader) error{
+			"borrow": func(r *Reader) error {
+				s, err := sample.New(sample.Params{})
+				if err != nil {
+					return err
+				}
+				got, err := r.Borrow(ctx, lent.State, r.Format.tok.Encode("And?", true), s, engine.GenerateOptions{}, nil)
+				if err == nil && got.Text != "Fine." {
+					t.Errorf("%s: %q", name, got.Text)
+				}
+				return err
+			},
+			"time": func(r *Reader) error {
+				took, err := r.Time(ctx, r.Format.tok.Encode("some text", false))
+				if err == nil && took <= 0 {
+					t.Errorf("%s: took %v", name, took)
+				}
+				return err
+			},
+		} {
+			e := backendtest.New("Fine.")
+			r := reader(t, e, 4)
+			read(t, r, compose(t, r, user("One")))
+			answer(t, r)
+			if marked {
+				if _, err := r.Mark(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := use(r); err != nil {
+				t.Fatal(err)
+			}
+			before := len(e.Fed())
+			read(t, r, compose(t, r, user("One"), assistant("Fine."), user("Two")))
+			want := "\n" + turnText("Two")
+			if !marked {
+				want = turnText("One") + "Fine.<|im_end|>" + want
+			}
+			if got := strings.Join(e.Fed()[before:], ""); got != want || r.Tokens() != len(r.Format.tok.Encode(r.text, true)) {
+				t.Errorf("%s, marked %v: fed %q, want %q", name, marked, got, want)
+			}
+		}
+	}
+}
