@@ -340,14 +340,14 @@ func TestBorrow(t *testing.T) {
 				}
 				got, err := r.Borrow(ctx, lent.State, r.Format.tok.Encode("And?", true), s, engine.GenerateOptions{}, nil)
 				if err == nil && got.Text != "Fine." {
-					t.Errorf("%s: %q", name, got.Text)
+					t.Errorf("borrowed: %q", got.Text)
 				}
 				return err
 			},
 			"time": func(r *Reader) error {
 				took, err := r.Time(ctx, r.Format.tok.Encode("some text", false))
 				if err == nil && took <= 0 {
-					t.Errorf("%s: took %v", name, took)
+					t.Errorf("took %v", took)
 				}
 				return err
 			},
