@@ -100,6 +100,9 @@ type bar struct {
 	objects []fyne.CanvasObject
 	hint    *caption
 	about   *caption // what stands there otherwise
+
+	at, y float32 // where it stands
+	right bool    // captions end there; else they begin there
 }
 
 func newBar() *bar {
@@ -119,6 +122,7 @@ func (b *bar) tell(hint string) {
 	} else {
 		b.about.Hide()
 	}
+	b.label()
 }
 
 const barHeight = 28
@@ -148,14 +152,22 @@ func (b *bar) arrange(x, y, width float32, right bool) {
 		o.Move(fyne.NewPos(at, y+(barHeight-h)/2))
 		at += w
 	}
+	b.at, b.y, b.right = at+8, y, right
+	if right {
+		b.at = x + width - total - 8
+	}
+	b.label()
+}
+
+// label puts the captions in their places.
+func (b *bar) label() {
 	for _, c := range []*caption{b.about, b.hint} {
 		size := c.MinSize()
-		c.Resize(size)
-		cx := at + 8
-		if right {
-			cx = x + width - total - 8 - size.Width
+		at := b.at
+		if b.right {
+			at -= size.Width
 		}
-		c.Move(fyne.NewPos(cx, y+(barHeight-size.Height)/2))
+		put(c, at, b.y+(barHeight-size.Height)/2, size.Width, size.Height)
 	}
 }
 

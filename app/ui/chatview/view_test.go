@@ -366,6 +366,11 @@ func TestHints(t *testing.T) {
 	b.MouseOut()
 	s.shows("42.5 tokens/s")
 	s.hides("Answer again")
+	turn := s.v.thread.live["ua"].(*turn)
+	turn.change.MouseIn(&desktop.MouseEvent{})
+	if end := turn.bar.hint.Position().X + turn.bar.hint.Size().Width; end > turn.copy.Position().X || turn.bar.hint.Size().Width < 20 {
+		t.Errorf("the hint ends at %v, below the buttons from %v", end, turn.copy.Position().X)
+	}
 }
 
 func TestScrolling(t *testing.T) {

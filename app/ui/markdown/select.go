@@ -22,6 +22,7 @@ func (p position) before(o position) bool {
 type selection struct {
 	anchor, caret position
 	dragging      bool
+	held          bool // text is dragged over, until DragEnd
 	moved         bool // since the button went down
 	clicks        int  // in a row, at one place
 	last          time.Time
@@ -138,7 +139,7 @@ func (v *View) Dragged(e *fyne.DragEvent) {
 	if !s.dragging || len(v.leaves) == 0 {
 		return
 	}
-	s.moved = true
+	s.moved, s.held = true, true
 	at := v.at(e.Position)
 	from, to := at, at
 	switch s.clicks {
@@ -159,8 +160,14 @@ func (v *View) Dragged(e *fyne.DragEvent) {
 	}
 }
 
-// DragEnd ends the selection.
-func (v *View) DragEnd() { v.sel.dragging = false }
+// DragEnd ends the selection. Where the button is released over something else,
+// Fyne has taken the focus away, which copying needs.
+func (v *View) DragEnd() {
+	v.sel.dragging, v.sel.held = false, false
+	if v.Selected() != "" {
+		v.focus()
+	}
+}
 
 // MouseUp follows a link that was clicked, and opens the menu.
 func (v *View) MouseUp(e *desktop.MouseEvent) {
@@ -212,7 +219,9 @@ func (v *View) FocusLost() {
 		v.focused = false
 		v.sync()
 	}
-	v.ClearSelection()
+	if !v.sel.held {
+		v.ClearSelection()
+	}
 }
 
 // TypedRune hands characters on.

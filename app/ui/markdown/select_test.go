@@ -341,3 +341,20 @@ func TestFocusIsSeen(t *testing.T) {
 		t.Errorf("typed %q", typed)
 	}
 }
+
+// TestReleaseElsewhere: Fyne takes the focus away before it tells the end.
+func TestReleaseElsewhere(t *testing.T) {
+	v, w := shown(t, "Some text", 300, 100)
+	v.press(find(t, v, "Some", false), 0)
+	v.drag(fyne.NewPos(400, 300))
+	v.release(fyne.NewPos(400, 300))
+	w.Canvas().Unfocus()
+	v.DragEnd()
+	if got := v.Selected(); got != "Some text" || w.Canvas().Focused() != v {
+		t.Errorf("%q is selected, the focus is at %v", got, w.Canvas().Focused())
+	}
+	w.Canvas().Unfocus()
+	if got := v.Selected(); got != "" {
+		t.Errorf("%q stays selected without the focus", got)
+	}
+}
