@@ -119,7 +119,7 @@ func fillConversation(ctx context.Context, tx *sql.Tx, r *rand.Rand, number int)
 	for i := range manyMessages {
 		m := Message{ID: NewID(), Conversation: conv.ID, Parent: parent, Role: User, Status: Done, Created: now(), Content: prose(r, 60)}
 		if i%2 == 1 {
-			m.Role, m.Content = Assistant, prose(r, 300)
+			m.Role, m.Content = Assistant, prose(r, 200)
 		}
 		if number == 10 && i == 77 {
 			m.Content = "before " + rareWord + " and " + rareChinese + " after"

@@ -75,7 +75,16 @@ func (s *Store) searchTitles(ctx context.Context, words []string, limit int) ([]
 
 // mostTrigrams is how many trigrams a short word may begin before it is looked
 // for in the messages themselves: a word that common is soon found.
-const mostTrigrams = 1000
+const mostTrigrams = 300
+
+// trigrams lists those that begin with ?1 and are not above ?2, at most ?3. Each
+// is sought behind the one before: all have three characters.
+const trigrams = `
+WITH RECURSIVE found(term) AS (
+  SELECT (SELECT term FROM message_trigrams WHERE term >= ?1 AND term <= ?2 LIMIT 1)
+  UNION ALL
+  SELECT (SELECT term FROM message_trigrams WHERE term >= found.term || char(1) AND term <= ?2 LIMIT 1) FROM found WHERE found.term IS NOT NULL LIMIT ?3)
+SELECT term FROM found WHERE term IS NOT NULL`
 
 func (s *Store) searchMessages(ctx context.Context, words []string, limit int) ([]Hit, error) {
 	var parts, unindexed []string
@@ -86,8 +95,7 @@ func (s *Store) searchMessages(ctx context.Context, words []string, limit int) (
 		}
 		// An index of trigrams has no entry for less than three characters, but
 		// it has all trigrams that begin with them.
-		terms, err := rows(ctx, s.reader, value[string], `SELECT term FROM message_trigrams WHERE term >= ? AND term <= ? LIMIT ?`,
-			w, w+string(unicode.MaxRune)+string(unicode.MaxRune), mostTrigrams+1)
+		terms, err := rows(ctx, s.reader, value[string], trigrams, w, w+string(unicode.MaxRune)+string(unicode.MaxRune), mostTrigrams+2)
 		if err != nil || len(terms) == 0 {
 			return nil, err
 		}
@@ -126,7 +134,7 @@ func (s *Store) searchMessages(ctx context.Context, words []string, limit int) (
 		}
 		h.Created = timeOf(created)
 		text := string(content)
-		if len(unindexed) > 0 && matches(text, unindexed) == nil {
+		if len(unindexed) > 0 && !containsAll(strings.Map(unicode.ToLower, text), unindexed) {
 			continue
 		}
 		h.Text, h.Matches = excerpt(text, words)
@@ -185,13 +193,14 @@ func excerpt(text string, words []string) (string, [][2]int) {
 
 // matches gives where a text has the words, nil unless it has them all.
 func matches(text string, words []string) [][2]int {
-	lower, _ := folded(text)
-	for _, w := range words {
-		if !strings.Contains(lower, w) {
-			return nil
-		}
+	if !containsAll(strings.Map(unicode.ToLower, text), words) {
+		return nil
 	}
 	return anyMatches(text, words)
+}
+
+func containsAll(lower string, words []string) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(lower, w) })
 }
 
 // anyMatches gives where a text has any of the words; what touches is one.

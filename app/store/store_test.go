@@ -158,6 +158,26 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+func TestConfigure(t *testing.T) {
+	s, ctx := openNew(t), t.Context()
+	c := must(s.CreateConversation(ctx, Conversation{Title: "t", System: "old", Sampling: json.RawMessage(`{}`)}))(t)
+	ok(t, s.Configure(ctx, c.ID, "new", nil, "demo"))
+	ok(t, s.RenameConversation(ctx, c.ID, "T"))
+	c.Title, c.System, c.Sampling, c.Model = "T", "new", nil, "demo"
+	if got := must(s.Conversation(ctx, c.ID))(t); !reflect.DeepEqual(got, c) {
+		t.Errorf("%+v, want %+v", got, c)
+	}
+	if err := s.Configure(ctx, c.ID, "", json.RawMessage(`{`), ""); !errors.Is(err, ErrInvalid) {
+		t.Errorf("sampling that is no JSON: %v", err)
+	}
+	if _, err := s.CreateConversation(ctx, Conversation{Sampling: json.RawMessage(`{`)}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("created with sampling that is no JSON: %v", err)
+	}
+	if err := s.OrderFolders(ctx, []ID{"none"}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("ordered a folder that is not there: %v", err)
+	}
+}
+
 func TestListing(t *testing.T) {
 	s, ctx := openNew(t), t.Context()
 	var want []ID

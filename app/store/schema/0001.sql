@@ -116,7 +116,7 @@ CREATE VIEW message_texts(number, content) AS
   SELECT number, content || char(10, 10) FROM messages;
 CREATE VIRTUAL TABLE message_index USING fts5(
   content, content = 'message_texts', content_rowid = 'number', tokenize = 'trigram', columnsize = 0);
-CREATE VIRTUAL TABLE message_trigrams USING fts5vocab(message_index, 'row');
+CREATE VIRTUAL TABLE message_trigrams USING fts5vocab(message_index, 'instance'); -- 'row' would count each one's places
 -- Two pieces are enough to merge: what was deleted leaves the index thereby.
 INSERT INTO message_index(message_index, rank) VALUES ('usermerge', 2);
 
