@@ -35,6 +35,7 @@ type Recorder struct {
 	sensors  *sensors.Sensors
 	incoming chan *session.Memory
 	unwatch  func()
+	quit     chan struct{}
 	done     chan struct{}
 
 	mu      sync.Mutex
@@ -49,7 +50,7 @@ type Recorder struct {
 
 // NewRecorder follows source until Close. The sensors stay the caller's.
 func NewRecorder(source Source, s *sensors.Sensors) *Recorder {
-	r := &Recorder{source: source, sensors: s, incoming: make(chan *session.Memory, 1), done: make(chan struct{}), looking: map[int]func(*Sample){}}
+	r := &Recorder{source: source, sensors: s, incoming: make(chan *session.Memory, 1), quit: make(chan struct{}), done: make(chan struct{}), looking: map[int]func(*Sample){}}
 	go r.run()
 	r.unwatch = source.WatchMemory(r.receive)
 	return r
@@ -73,31 +74,41 @@ func (r *Recorder) receive(m *session.Memory) {
 // Close ends the recording; no watcher is called after it.
 func (r *Recorder) Close() {
 	r.unwatch()
-	close(r.incoming)
+	close(r.quit)
 	<-r.done
 }
 
 func (r *Recorder) run() {
 	defer close(r.done)
-	for m := range r.incoming {
-		r.mu.Lock()
-		r.history.Add(Point{m.Time, m.Report.Total, m.TokensRead})
-		watched := len(r.looking) > 0
-		r.mu.Unlock()
-		sample := &Sample{Memory: m}
-		if watched {
-			sample.Sensors = r.read(m)
+	for {
+		select {
+		case m := <-r.incoming:
+			r.take(m)
+		case <-r.quit:
+			return
 		}
-		r.mu.Lock()
-		r.last = sample
-		watchers := make([]func(*Sample), 0, len(r.looking))
-		for _, f := range r.looking {
-			watchers = append(watchers, f)
-		}
-		r.mu.Unlock()
-		for _, f := range watchers {
-			f(sample)
-		}
+	}
+}
+
+// take records a moment, and tells those who look.
+func (r *Recorder) take(m *session.Memory) {
+	r.mu.Lock()
+	r.history.Add(Point{m.Time, m.Report.Total, m.TokensRead})
+	watched := len(r.looking) > 0
+	r.mu.Unlock()
+	sample := &Sample{Memory: m}
+	if watched {
+		sample.Sensors = r.read(m)
+	}
+	r.mu.Lock()
+	r.last = sample
+	watchers := make([]func(*Sample), 0, len(r.looking))
+	for _, f := range r.looking {
+		watchers = append(watchers, f)
+	}
+	r.mu.Unlock()
+	for _, f := range watchers {
+		f(sample)
 	}
 }
 
