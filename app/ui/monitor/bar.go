@@ -2,6 +2,8 @@ package monitor
 
 import (
 	"image/color"
+	"math"
+	"slices"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -37,12 +39,21 @@ func newBar(height float32) *bar {
 
 // set shows segments; a part that there is has at least two pixels.
 func (b *bar) set(segments []segment, mark float64) {
+	if b.looksLike(segments, mark) { // a window is drawn anew as a whole: spare it
+		return
+	}
 	b.segments, b.mark = segments, mark
 	for len(b.parts) < len(segments) {
 		r := canvas.NewRectangle(color.Transparent)
 		b.parts = append(b.parts, r)
 	}
 	b.Refresh()
+}
+
+// looksLike tells whether a change would show: a pixel is more than a 4096th.
+func (b *bar) looksLike(segments []segment, mark float64) bool {
+	near := func(x, y float64) bool { return math.Abs(x-y) < 1.0/4096 }
+	return near(b.mark, mark) && slices.EqualFunc(b.segments, segments, func(x, y segment) bool { return near(x.share, y.share) && x.color == y.color })
 }
 
 func (b *bar) CreateRenderer() fyne.WidgetRenderer { return &barRenderer{b} }

@@ -6,6 +6,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
 
 	"kestrel/app/sensors"
 	"kestrel/app/ui/look"
@@ -57,18 +58,36 @@ func why(r sensors.Reason) string {
 
 // gauges are load, temperature, power and clock.
 type gauges struct {
-	box                             *fyne.Container
+	box                             *fyne.Container // the tiles
+	note                            *widget.Label   // in their place where none is known
 	busy, temperature, power, clock *gauge
 }
 
 func newGauges() *gauges {
 	g := &gauges{busy: newGauge(look.T("monitor.busy")), temperature: newGauge(look.T("monitor.temperature")),
-		power: newGauge(look.T("monitor.power")), clock: newGauge(look.T("monitor.clock"))}
+		power: newGauge(look.T("monitor.power")), clock: newGauge(look.T("monitor.clock")), note: widget.NewLabel("")}
 	g.box = container.New(&tiles{columns: 4}, g.busy.card.box, g.temperature.card.box, g.power.card.box, g.clock.card.box)
+	g.note.Wrapping = fyne.TextWrapWord
+	g.note.SizeName = theme.SizeNameCaptionText
+	g.note.Hide()
 	return g
 }
 
-func (g *gauges) set(s sensors.Snapshot) {
+// set shows the readings; where all are unknown for the same reason, that once.
+// It tells whether the height changed.
+func (g *gauges) set(loaded bool, s sensors.Snapshot) (changed bool) {
+	r := s.Busy.Why
+	none := r != "" && r != sensors.Counting && !s.Busy.Known && !s.Temperature.Known && !s.Power.Known && !s.Clock.Known &&
+		s.Temperature.Why == r && s.Power.Why == r && s.Clock.Why == r
+	changed = show(g.box, loaded && !none)
+	changed = show(g.note, loaded && none) || changed
+	if none {
+		if text := look.T("monitor.no_sensors", why(r)); g.note.Text != text {
+			g.note.SetText(text)
+			changed = true
+		}
+		return changed
+	}
 	g.busy.set(s.Busy, func(v float64) string { return fmt.Sprintf("%.0f %%", v*100) })
 	g.temperature.set(s.Temperature, func(v float64) string { return fmt.Sprintf("%.0f °C", v) })
 	g.power.set(s.Power, func(v float64) string { return fmt.Sprintf("%.0f W", v) })
@@ -76,6 +95,7 @@ func (g *gauges) set(s sensors.Snapshot) {
 	if s.BusyPartial && s.Busy.Known {
 		g.busy.title.set(look.T("monitor.busy_partial"))
 	}
+	return changed
 }
 
 func (g *gauges) cards() []*card {

@@ -10,6 +10,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 
 	"kestrel/app/sensors"
+	"kestrel/app/session"
 	"kestrel/app/ui/look"
 	"kestrel/engine/vulkan"
 )
@@ -19,6 +20,7 @@ type heapRow struct {
 	name, used     *text
 	bar            *bar
 	budget, others *text
+	notes          wrapState // of budget and others
 	box            *fyne.Container
 }
 
@@ -26,7 +28,7 @@ func newHeapRow() *heapRow {
 	r := &heapRow{name: newText(theme.ColorNameForeground, theme.SizeNameText), used: newText(theme.ColorNameForeground, theme.SizeNameText),
 		bar:    newBar(14),
 		budget: newText(look.ColorMuted, theme.SizeNameCaptionText), others: newText(look.ColorMuted, theme.SizeNameCaptionText)}
-	r.box = container.NewVBox(newPair(r.name, r.used), r.bar, newPair(r.budget, r.others))
+	r.box = container.NewVBox(newPair(r.name, r.used), r.bar, container.New(wrapPair{&r.notes}, r.budget.line, r.others.line))
 	return r
 }
 
@@ -42,11 +44,12 @@ func heapName(h vulkan.Heap) string {
 	return look.T("monitor.heap_other")
 }
 
-func (r *heapRow) set(h vulkan.Heap, others *sensors.Memory) {
+// set shows a heap, and tells whether the row's height changed.
+func (r *heapRow) set(h vulkan.Heap, own int64, others *sensors.Memory) (changed bool) {
 	r.name.set(heapName(h))
 	r.used.set(look.T("monitor.used_of", look.Bytes(h.Used), look.Bytes(h.Size)))
 	size := float64(max(h.Size, 1))
-	segments := []segment{{float64(h.Used) / size, theme.Color(look.ColorPlotOne)}}
+	segments := []segment{{float64(own) / size, theme.Color(look.ColorPlotOne)}}
 	mark := -1.0
 	if h.BudgetKnown {
 		// a budget may be more than the heap: the mark stays at the end then
@@ -70,6 +73,7 @@ func (r *heapRow) set(h vulkan.Heap, others *sensors.Memory) {
 		}
 	}
 	r.bar.set(segments, mark)
+	return r.notes.wraps(r.budget.line, r.others.line) != r.notes.wrapped
 }
 
 // heaps is the card of all heaps.
@@ -93,7 +97,8 @@ func newHeaps() *heaps {
 }
 
 // set shows the heaps and tells whether the card's height changed.
-func (h *heaps) set(all []vulkan.Heap, s sensors.Snapshot) (changed bool) {
+func (h *heaps) set(m *session.Memory, s sensors.Snapshot) (changed bool) {
+	all := m.Heaps
 	for i, c := range []color.Color{theme.Color(look.ColorPlotOne), othersHue.color(), theme.Color(theme.ColorNameForeground)} {
 		h.legend[i].set(c)
 	}
@@ -113,7 +118,13 @@ func (h *heaps) set(all []vulkan.Heap, s sensors.Snapshot) (changed bool) {
 		}
 		changed = changed || !row.box.Visible()
 		row.box.Show()
-		row.set(all[i], othersOf(all, i, s))
+		own, others := all[i].Used, othersOf(all, i, s)
+		if m.Device.Type == vulkan.Software && all[i].BudgetKnown {
+			// Mesa's software driver counts the whole system's use as this program's
+			own = min(m.Report.Total, all[i].Used)
+			others = &sensors.Memory{Others: sensors.Reading{Value: float64(all[i].Used - own), Known: true}}
+		}
+		changed = row.set(all[i], own, others) || changed
 	}
 	return changed
 }

@@ -70,7 +70,7 @@ func NewPanel(r *Recorder) *Panel {
 	}
 	p.plotCard = newCard(look.T("monitor.history"), choice, container.New(&tiles{columns: 2}, p.memoryRow.box, p.tokensRow.box), p.plot)
 	p.page = &page{rows: [][]fyne.CanvasObject{
-		{container.NewVBox(p.name.line, p.about.line)}, {p.warningCard.box}, {p.gauges.box}, {p.breakdown.card.box, p.heaps.card.box},
+		{container.NewVBox(p.name.line, p.about.line)}, {p.warningCard.box}, {p.gauges.box}, {p.gauges.note}, {p.breakdown.card.box, p.heaps.card.box},
 		{p.plotCard.box}, {p.devices.card.box, p.programs.card.box},
 	}}
 	p.content = container.New(p.page, p.page.objects()...)
@@ -162,11 +162,10 @@ func (p *Panel) draw(s *Sample) {
 		p.name.set(look.T("monitor.no_model"))
 		p.about.set(look.T("monitor.no_model_about"))
 	}
-	changed := show(p.gauges.box, m.Loaded)
+	changed := p.gauges.set(m.Loaded, s.Sensors)
 	changed = show(p.heaps.card.box, m.Loaded && len(m.Heaps) > 0) || changed
-	p.gauges.set(s.Sensors)
 	changed = p.breakdown.set(m) || changed
-	changed = p.heaps.set(m.Heaps, s.Sensors) || changed
+	changed = p.heaps.set(m, s.Sensors) || changed
 	changed = p.programs.set(s.Sensors.Programs) || changed
 	warning := ""
 	if m.Loaded {

@@ -57,6 +57,9 @@ func (p *plot) set(points []Point, span time.Duration, now time.Time) {
 	}
 	byteStep, tokenStep := byteStep(bytes), countStep(max(tokens, 100))
 	c.mostBytes, c.mostCount = byteStep*intervals, tokenStep*intervals
+	if width := p.raster.Size().Width; width > 0 && c.looksLike(p.curve, span/time.Duration(width)) {
+		return
+	}
 	p.curve = c
 	for i := range p.left {
 		n := int64(intervals - i)

@@ -51,9 +51,14 @@ func TestStates(t *testing.T) {
 			m.Heaps[i].BudgetKnown, m.Heaps[i].Budget = false, m.Heaps[i].Size
 		}
 		p, _, _ := shownPanel(t, size, &Sample{m, unknownAll(sensors.NotAvailable)})
-		wants(t, p, "not available here", "Budget unknown", "Other programs: not available here")
+		wants(t, p, "Load, temperature, power and clock: not available here.", "Budget unknown", "Other programs: not available here")
 		lacks(t, p, "Budget 1", "free", "%", "°C", "Other programs on the device")
-		for _, g := range []*gauge{p.gauges.busy, p.gauges.temperature, p.gauges.power, p.gauges.clock} {
+		some := unknownAll(sensors.NotAvailable)
+		some.Clock = reading(1.15e9)
+		p.draw(&Sample{m, some})
+		wants(t, p, "1150 MHz")
+		lacks(t, p, "Load, temperature")
+		for _, g := range []*gauge{p.gauges.busy, p.gauges.temperature, p.gauges.power} {
 			if g.value.line.Text != "not available here" {
 				t.Errorf("%s: %q", g.name, g.value.line.Text)
 			}
@@ -65,6 +70,10 @@ func TestStates(t *testing.T) {
 		for reason, want := range map[sensors.Reason]string{sensors.Software: "runs on the processor", sensors.Asleep: "asleep",
 			sensors.NoLibrary: "libnvidia-ml.so.1", sensors.Ambiguous: "alike", sensors.Counting: "counting"} {
 			p.draw(&Sample{loaded(), unknownAll(reason)})
+			wants(t, p, want)
+			mixed := allKnown()
+			mixed.Power = sensors.Reading{Why: reason}
+			p.draw(&Sample{loaded(), mixed})
 			if got := p.gauges.power.value.line.Text; !strings.Contains(got, want) {
 				t.Errorf("%s: %q", reason, got)
 			}
@@ -224,5 +233,58 @@ func TestThemeChanges(t *testing.T) {
 	r, g, b, _ := dark.At(20, 200).RGBA()
 	if r+g+b > 3*0x6000 {
 		t.Errorf("the card is still light: %x %x %x", r, g, b)
+	}
+}
+
+// TestSoftwareHeap holds Mesa's software driver, which counts the whole system's
+// use as this program's, to be read as what it says.
+func TestSoftwareHeap(t *testing.T) {
+	looktest.App(t, look.Options{Mode: look.Light}, look.English)
+	m := loaded()
+	m.Device.Type = vulkan.Software
+	m.Heaps = []vulkan.Heap{{DeviceLocal: true, HostVisible: true, Size: 24 * gib1, Budget: 24 * gib1, Used: m.Report.Total + 3*gib1, BudgetKnown: true}}
+	p, _, _ := shownPanel(t, fyne.NewSize(400, 1200), &Sample{m, unknownAll(sensors.Software)})
+	wants(t, p, "Other programs 3.0 GiB", "the model runs on the processor")
+	own, others := p.heaps.rows[0].bar.segments[0].share, p.heaps.rows[0].bar.segments[1].share
+	if want := float64(m.Report.Total) / float64(24*gib1); own != want || others != 0.125 {
+		t.Errorf("shares %v and %v, want %v and 0.125", own, others, want)
+	}
+}
+
+// TestNarrow holds texts that do not fit beside each other to stand below each other.
+func TestNarrow(t *testing.T) {
+	looktest.App(t, look.Options{Mode: look.Light}, look.English)
+	p, w, _ := shownPanel(t, fyne.NewSize(340, 1200), &Sample{loaded(), allKnown()})
+	row := p.heaps.rows[1]
+	below := func() bool { return row.others.line.Position().Y > row.budget.line.Position().Y }
+	if !below() {
+		t.Error("narrow: budget and others stand over each other")
+	}
+	w.Resize(fyne.NewSize(1100, 900))
+	if below() {
+		t.Error("wide: budget and others stand below each other")
+	}
+}
+
+// TestDrawnOnlyWhenItShows holds an idle panel to leave the window alone.
+func TestDrawnOnlyWhenItShows(t *testing.T) {
+	looktest.App(t, look.Options{Mode: look.Light}, look.English)
+	p, _, _ := shownPanel(t, fyne.NewSize(400, 1200), &Sample{loaded(), allKnown()})
+	now := moment
+	p.now = func() time.Time { return now }
+	before := p.plot.curve.to
+	now = moment.Add(100 * time.Millisecond)
+	p.draw(&Sample{loaded(), allKnown()})
+	if p.plot.curve.to != before {
+		t.Error("the plot was drawn for less than a pixel")
+	}
+	now = moment.Add(3 * time.Second)
+	p.draw(&Sample{loaded(), allKnown()})
+	if p.plot.curve.to != now {
+		t.Error("the plot did not move on")
+	}
+	b := p.heaps.rows[0].bar
+	if b.looksLike([]segment{{b.segments[0].share + 0.01, b.segments[0].color}, b.segments[1]}, b.mark) || !b.looksLike(b.segments, b.mark) {
+		t.Error("the bar does not know what shows")
 	}
 }

@@ -64,6 +64,44 @@ func newPair(left, right *text) *fyne.Container {
 	return &fyne.Container{Layout: pair{}, Objects: []fyne.CanvasObject{left.line, right.trailing().line}}
 }
 
+// wrapState is whether the two texts of a wrapPair stand below each other.
+type wrapState struct {
+	width   float32
+	wrapped bool
+}
+
+func (w *wrapState) wraps(left, right fyne.CanvasObject) bool {
+	return w.width > 0 && left.MinSize().Width+right.MinSize().Width+12 > w.width
+}
+
+// wrapPair is as pair, and puts the right text below the left one where both do
+// not fit beside each other.
+type wrapPair struct{ state *wrapState }
+
+func (p wrapPair) MinSize(o []fyne.CanvasObject) fyne.Size {
+	a, b := o[0].MinSize(), o[1].MinSize()
+	if p.state.wraps(o[0], o[1]) {
+		return fyne.NewSize(max(a.Width, b.Width), a.Height+b.Height)
+	}
+	return fyne.NewSize(max(a.Width, b.Width), max(a.Height, b.Height))
+}
+
+func (p wrapPair) Layout(o []fyne.CanvasObject, size fyne.Size) {
+	p.state.width = size.Width
+	p.state.wrapped = p.state.wraps(o[0], o[1])
+	h, y := o[0].MinSize().Height, float32(0)
+	right := o[1].(*canvas.Text)
+	right.Alignment = fyne.TextAlignTrailing
+	if p.state.wrapped {
+		right.Alignment = fyne.TextAlignLeading
+		y = h
+	}
+	for i, at := range []float32{0, y} {
+		o[i].Resize(fyne.NewSize(size.Width, h))
+		o[i].Move(fyne.NewPos(0, at))
+	}
+}
+
 // legendRow is a swatch, a name and a value.
 type legendRow struct {
 	swatch      *canvas.Rectangle
