@@ -25,13 +25,27 @@ import (
 // TestEstimate: what is foretold without loading is what loading and one session then allocate, to the byte and by
 // purpose, in every precision, whether the device's memory is written directly or through staging.
 func TestEstimate(t *testing.T) {
-	ck := checkpointtest.Random(2, checkpointtest.Config(checkpoint.FalconMamba, 256, 2, 320, 16, 4, 48, 500)).Open(t, checkpointtest.Published)
+	r := checkpointtest.Random(2, checkpointtest.Config(checkpoint.FalconMamba, 256, 2, 320, 16, 4, 48, 500))
+	float := r.Open(t, checkpointtest.Published)
+	four, err := checkpoint.OpenFS(r.Bitsandbytes(checkpointtest.Published, bnbtest.Options{Kind: "nf4", Nested: true}), ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer four.Close()
+	type wish struct {
+		name, quant string
+		ck          *checkpoint.Checkpoint
+	}
+	wishes := []wish{{"as it is", "", float}, {"4 bits", "", four}, {"4 bits as F32", "f32", four}}
+	for _, d := range precisions() {
+		wishes = append(wishes, wish{d.String(), strings.ToLower(d.String()), float})
+	}
 	for _, staged := range []bool{false, true} {
-		for _, d := range precisions() {
-			t.Run(d.String(), func(t *testing.T) {
-				ctx := context.Background()
+		for _, w := range wishes {
+			t.Run(w.name, func(t *testing.T) {
+				ctx, ck := context.Background(), w.ck
 				dev := vulkantest.OpenWith(t, vulkan.DeviceOptions{ForceStaging: staged})
-				o := engine.Options{Chunk: 16, Quant: strings.ToLower(d.String())}
+				o := engine.Options{Chunk: 16, Quant: w.quant}
 				want, err := engine.EstimateOn(ck, dev, o)
 				if err != nil {
 					t.Fatal(err)
@@ -39,9 +53,15 @@ func TestEstimate(t *testing.T) {
 				if total := dev.Memory().Total; total != 0 {
 					t.Errorf("%d bytes were allocated to find that out", total)
 				}
-				as, err := ck.As(d, false)
-				if err != nil {
-					t.Fatal(err)
+				as := ck
+				if w.quant != "" {
+					d, err := checkpoint.ParsePrecision(w.quant)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if as, err = ck.As(d, false); err != nil {
+						t.Fatal(err)
+					}
 				}
 				m, err := mamba.Load(ctx, dev, as, mamba.Options{Chunk: o.Chunk})
 				if err != nil {

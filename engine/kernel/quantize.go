@@ -69,7 +69,8 @@ func (q *Quantizer) Close() {
 
 // Upload fills m, a matrix of a type that Quantizes, with what src is in it. sound is false where a value was no number,
 // or a scale is out of reach. Nothing of src is held in memory but the piece on its way. All is done when it returns.
-func (q *Quantizer) Upload(ctx context.Context, m *Matrix, src weights.Tensor) (sound bool, err error) {
+// progress is told how many rows are.
+func (q *Quantizer) Upload(ctx context.Context, m *Matrix, src weights.Tensor, progress func(rows int)) (sound bool, err error) {
 	le.PutUint32(q.flag.Bytes(), 0)
 	step := quantizeRows(src, q.most)
 	for _, s := range m.Slabs {
@@ -79,6 +80,7 @@ func (q *Quantizer) Upload(ctx context.Context, m *Matrix, src weights.Tensor) (
 			if err := q.piece(ctx, m, s, row, n, src.DType, data); err != nil {
 				return false, fmt.Errorf("quantize %q to %v: %w", m.Name, m.DType, err)
 			}
+			progress(s.Row0 + row + n)
 		}
 	}
 	return binary.LittleEndian.Uint32(q.flag.Bytes()) == 0, nil

@@ -43,8 +43,17 @@ func (b bench) quantized(src weights.Tensor, d weights.DType, slabRows int, most
 	if most > 0 {
 		q.most = most
 	}
-	if sound, err = q.Upload(ctx, m, src); err != nil {
+	done := 0
+	if sound, err = q.Upload(ctx, m, src, func(rows int) {
+		if rows <= done {
+			b.Errorf("%d rows are done, %d were before", rows, done)
+		}
+		done = rows
+	}); err != nil {
 		b.Fatal(err)
+	}
+	if done != src.Shape[0] {
+		b.Errorf("in the end %d rows are done", done)
 	}
 	rows, cols := src.Shape[0], src.Shape[1]
 	ids := make([]uint32, rows)
@@ -238,10 +247,10 @@ func TestQuantizeStops(t *testing.T) {
 	defer q.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := q.Upload(ctx, m, src); !errors.Is(err, context.Canceled) {
+	if _, err := q.Upload(ctx, m, src, func(int) {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
 	}
-	if sound, err := q.Upload(context.Background(), m, src); err != nil || !sound {
+	if sound, err := q.Upload(context.Background(), m, src, func(int) {}); err != nil || !sound {
 		t.Errorf("after that: %v", err)
 	}
 }
@@ -271,7 +280,7 @@ func BenchmarkQuantize(b *testing.B) {
 			}
 			defer m.Free()
 			for b.Loop() {
-				if _, err := q.Upload(context.Background(), m, src); err != nil {
+				if _, err := q.Upload(context.Background(), m, src, func(int) {}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -34,6 +34,7 @@ type loader struct {
 	quantizer   *kernel.Quantizer // nil unless floats are to be quantized
 	buf         []byte            // for tensors that are computed, one after the other
 	done, total int64
+	told        int64 // to progress
 	progress    func(done, total int64)
 	warn        func(string)
 	err         error
@@ -130,9 +131,10 @@ func (l *loader) matrix(t weights.Tensor) *kernel.Matrix {
 		l.err = err
 		return nil
 	}
+	part := func(rows int) { l.tell(l.done + t.Size()/int64(t.Shape[0])*int64(rows)) }
 	if src, ok := kernel.Quantizes(t); ok {
-		err = l.quantize(m, src)
-	} else if t, err = t.Load(l.ctx, l.buf); err == nil {
+		err = l.quantize(m, src, part)
+	} else if t, err = t.LoadProgress(l.ctx, l.buf, part); err == nil {
 		if t.Computed() {
 			l.buf = t.Data
 		}
@@ -148,8 +150,8 @@ func (l *loader) matrix(t weights.Tensor) *kernel.Matrix {
 }
 
 // quantize fills m with what the floats of src are in its type.
-func (l *loader) quantize(m *kernel.Matrix, src weights.Tensor) error {
-	sound, err := l.quantizer.Upload(l.ctx, m, src)
+func (l *loader) quantize(m *kernel.Matrix, src weights.Tensor, progress func(rows int)) error {
+	sound, err := l.quantizer.Upload(l.ctx, m, src, progress)
 	if err == nil && !sound {
 		l.damaged(src)
 	}
@@ -203,7 +205,13 @@ func (l *loader) damaged(t weights.Tensor) {
 
 func (l *loader) advance(t weights.Tensor) {
 	l.done += t.Size()
-	if l.progress != nil {
-		l.progress(l.done, l.total)
+	l.tell(l.done)
+}
+
+// tell says how many bytes are done.
+func (l *loader) tell(done int64) {
+	if l.progress != nil && done > l.told {
+		l.told = done
+		l.progress(done, l.total)
 	}
 }

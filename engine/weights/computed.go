@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -56,6 +57,12 @@ func (t Tensor) Size() int64 { return t.DType.Bytes(t.Elements()) }
 // made by all processors, in buf where it is large enough; buf is theirs until
 // they are done with.
 func (t Tensor) Load(ctx context.Context, buf []byte) (Tensor, error) {
+	return t.LoadProgress(ctx, buf, func(int) {})
+}
+
+// LoadProgress is Load for one who waits: progress is told how many rows are
+// there, by one goroutine at a time.
+func (t Tensor) LoadProgress(ctx context.Context, buf []byte, progress func(rows int)) (Tensor, error) {
 	if t.Data != nil || t.rows == nil {
 		return t, nil
 	}
@@ -64,7 +71,7 @@ func (t Tensor) Load(ctx context.Context, buf []byte) (Tensor, error) {
 		buf = make([]byte, size)
 	}
 	buf = buf[:size:size]
-	if err := t.compute(ctx, buf); err != nil {
+	if err := t.compute(ctx, buf, progress); err != nil {
 		return Tensor{}, fmt.Errorf("%s: tensor %s: %w", t.File, quote(t.Name), err)
 	}
 	t.Data = buf
@@ -77,11 +84,13 @@ func (t Tensor) Computed() bool { return t.rows != nil }
 // pieceElements is how much of a tensor one goroutine computes at a time.
 const pieceElements = 1 << 16
 
-func (t Tensor) compute(ctx context.Context, dst []byte) error {
+func (t Tensor) compute(ctx context.Context, dst []byte, progress func(rows int)) error {
 	rows, length := t.Shape[0], t.RowLen()
 	step := max(1, pieceElements/max(1, length))
 	row := t.DType.Bytes(length)
 	var next atomic.Int64
+	var mu sync.Mutex
+	done := 0
 	g, ctx := errgroup.WithContext(ctx)
 	for range min(runtime.GOMAXPROCS(0), (rows+step-1)/step) {
 		g.Go(func() error {
@@ -97,6 +106,10 @@ func (t Tensor) compute(ctx context.Context, dst []byte) error {
 				if err := t.rows(dst[int64(i)*row:int64(i+n)*row], i, n); err != nil {
 					return err
 				}
+				mu.Lock()
+				done += n
+				progress(done)
+				mu.Unlock()
 			}
 		})
 	}
