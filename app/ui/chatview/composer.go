@@ -42,6 +42,9 @@ func newTextEntry() *textEntry {
 	return e
 }
 
+// AcceptsTab is false: Tab goes to the next widget, as everywhere.
+func (e *textEntry) AcceptsTab() bool { return false }
+
 // KeyDown keeps whether Shift is held.
 func (e *textEntry) KeyDown(k *fyne.KeyEvent) {
 	if k.Name == desktop.KeyShiftLeft || k.Name == desktop.KeyShiftRight {

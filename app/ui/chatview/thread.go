@@ -110,16 +110,17 @@ func (t *thread) moveTo(y float32) {
 	t.onMoved()
 }
 
-// reveal scrolls to a row.
-func (t *thread) reveal(key string) {
+// reveal scrolls to a row and reports whether it is there.
+func (t *thread) reveal(key string) bool {
 	y := float32(threadPad)
 	for _, e := range t.entries {
 		if e.key == key {
 			t.moveTo(y - threadPad)
-			return
+			return true
 		}
 		y += t.height(e) + rowGap
 	}
+	return false
 }
 
 func (t *thread) height(e entry) float32 {

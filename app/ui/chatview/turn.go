@@ -69,6 +69,7 @@ func newTurn(c *View, m *session.Message) *turn {
 	}
 	t.fork = b.button(forkIcon, look.T("chat.fork"), func() { c.session.Fork(t.msg.ID) })
 	t.body.More = t.menu()
+	t.body.Mark(c.marked)
 	t.show(m, c.conversation(), false)
 	return t
 }

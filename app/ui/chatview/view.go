@@ -40,6 +40,8 @@ type View struct {
 	queued  atomic.Bool
 	shown   *session.Snapshot
 	drafts  map[string]string // by conversation
+	sought  string            // message to scroll to when it is there
+	marked  string
 	unwatch func()
 }
 
@@ -176,6 +178,7 @@ func (v *View) rows(old, s *session.Snapshot) {
 		entries = append(entries, entry{key: key, guess: func(float32) float32 { return 130 }, make: func() row { return newCardRow(newCard(v, d)) }})
 	}
 	v.thread.set(entries)
+	v.seek()
 }
 
 // guessTurn guesses a turn's height from the length of its text.
@@ -245,8 +248,38 @@ func (v *View) ShowConversation(id string) {
 	v.Focus()
 }
 
-// Reveal scrolls to a message of the open conversation.
-func (v *View) Reveal(message string) { v.thread.reveal(message) }
+// Reveal scrolls to a message of the open conversation, or of the one that is
+// about to be opened.
+func (v *View) Reveal(message string) {
+	v.sought = message
+	v.seek()
+}
+
+// seek goes to the message that is sought, if it is there.
+func (v *View) seek() {
+	if v.sought == "" || !v.thread.reveal(v.sought) {
+		return
+	}
+	if t, ok := v.thread.live[v.sought].(*turn); ok {
+		if y, ok := t.body.FirstMark(); ok {
+			view := v.thread.scroll.Size().Height
+			if y += t.Position().Y + t.bodyAt; y > v.thread.scroll.Offset.Y+0.7*view {
+				v.thread.moveTo(y - view/3)
+			}
+		}
+	}
+	v.sought = ""
+}
+
+// Mark marks a text wherever it stands in the conversation; "" ends that.
+func (v *View) Mark(text string) {
+	v.marked = text
+	for _, r := range v.thread.live {
+		if t, ok := r.(*turn); ok {
+			t.body.Mark(text)
+		}
+	}
+}
 
 // Drop takes what was dropped on the window.
 func (v *View) Drop(uris []fyne.URI) {

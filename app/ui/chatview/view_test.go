@@ -638,3 +638,54 @@ func TestTypingAnywhereWrites(t *testing.T) {
 		t.Errorf("entry has %q", s.v.composer.entry.Text)
 	}
 }
+
+func TestRevealAndMark(t *testing.T) {
+	s := newStage(t, look.Options{}, look.English, nil)
+	s.fake.UpdateConversation(talk(100))
+	s.v.Mark("voles")
+	s.v.Reveal("mdxx")
+	s.shows("Question dxx")
+	if s.v.thread.follow || s.v.thread.distance() < 100 {
+		t.Error("the thread stays at its end")
+	}
+	body := s.v.thread.live["mdxx"].(*turn).body
+	if _, ok := body.FirstMark(); !ok {
+		t.Error("what is sought is not marked")
+	}
+	// a message of a conversation that is yet to be opened, far down in a long answer
+	s.v.Mark("needle")
+	s.v.Reveal("far")
+	s.fake.Update(func(s *session.Snapshot) {
+		c := &session.Conversation{ID: "other", Phase: session.Idle}
+		talk(20)(c)
+		c.Messages[7] = answer("far", strings.Repeat("Straw.\n\n", 200)+"A needle.\n\n"+strings.Repeat("Straw.\n\n", 50), session.Complete)
+		s.Conversation = c
+	})
+	s.shows("A needle.")
+	y, ok := s.v.thread.live["far"].(*turn).body.FirstMark()
+	at := y + s.v.thread.live["far"].Position().Y - s.v.thread.scroll.Offset.Y
+	if !ok || at < 0 || at > s.v.thread.scroll.Size().Height {
+		t.Errorf("the needle is at %v of %v", at, s.v.thread.scroll.Size().Height)
+	}
+}
+
+func TestTabLeavesTheEntry(t *testing.T) {
+	s := newStage(t, look.Options{}, look.English, nil)
+	s.fake.UpdateConversation(talk(2))
+	s.v.Focus()
+	seen := map[fyne.Focusable]bool{}
+	for range 60 {
+		test.FocusNext(s.w.Canvas())
+		f := s.w.Canvas().Focused()
+		if seen[f] {
+			break
+		}
+		seen[f] = true
+	}
+	if !seen[s.v.composer.entry] || !seen[s.v.composer.attach] || !seen[s.v.thread.live["mb"].(*turn).fork] {
+		t.Errorf("Tab reaches only %d widgets", len(seen))
+	}
+	if s.v.composer.entry.AcceptsTab() {
+		t.Error("Tab writes into the entry")
+	}
+}

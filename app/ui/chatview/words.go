@@ -88,8 +88,12 @@ func documentFacts(d *session.Document) string {
 	if d.Words > 0 {
 		words = look.T("chat.words", d.Words, look.Count(d.Words))
 	}
-	if d.Tokens > 0 {
-		tokens = look.T("chat.tokens", d.Tokens, look.Count(d.Tokens))
+	switch d.Stage {
+	case session.ReadingText, session.Paused, session.Interrupted: // the progress says it
+	default:
+		if d.Tokens > 0 {
+			tokens = look.T("chat.tokens", d.Tokens, look.Count(d.Tokens))
+		}
 	}
 	encoding := ""
 	if d.Encoding != "" && d.Encoding != "UTF-8" {

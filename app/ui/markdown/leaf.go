@@ -54,6 +54,9 @@ type leaf struct {
 	rows   [][]cell // of a table; the first is its head
 	aligns []align
 
+	low     string // text in small letters, once it was searched
+	lowered bool
+
 	box placed // as it was laid out last
 }
 

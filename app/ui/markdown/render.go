@@ -120,6 +120,7 @@ func (r *renderer) leaf(i int, low, high position) {
 		if n == 0 && l.marker != "" {
 			r.marker(l, l.box.markerX, top+ln.y+ln.baseline)
 		}
+		r.marked(l, ln, top)
 		r.selected(i, ln, top, low, high)
 		for _, f := range l.box.frags[ln.first:ln.last] {
 			r.fragment(l, ln, f, top)
@@ -236,6 +237,29 @@ func (r *renderer) selected(leaf int, ln *line, top float32, low, high position)
 	o := r.shape()
 	o.FillColor = theme.Color(theme.ColorNameSelection)
 	put(o, ln.x+x0, top+ln.y, x1-x0, ln.h)
+}
+
+// marked draws the ground of what is searched for.
+func (r *renderer) marked(l *leaf, ln *line, top float32) {
+	n := len(r.view.mark)
+	if n == 0 {
+		return
+	}
+	// a match may have begun on the line before
+	for at := max(0, ln.start-n+1); ; {
+		i := l.find(r.view.mark, at)
+		if i < 0 || i >= ln.end {
+			return
+		}
+		if from, to := max(i, ln.start), min(i+n, ln.end); from < to {
+			o := r.shape()
+			o.FillColor = theme.Color(look.ColorMark)
+			o.CornerRadius = 3
+			x := l.xOf(ln, from)
+			put(o, ln.x+x, top+ln.y+1, l.xOf(ln, to)-x, ln.h-2)
+		}
+		at = i + n
+	}
 }
 
 // copyButton copies a block of code.

@@ -48,6 +48,7 @@ type View struct {
 	waiting  bool
 	earliest time.Time // of the next update
 
+	mark    string // what is searched for, in small letters
 	sel     selection
 	hovered fyne.Position
 	focused bool // by the keyboard, so that it must be seen
