@@ -102,7 +102,7 @@ func (w *world) restart() {
 // wait waits for a snapshot that is as wanted.
 func (w *world) wait(what string, want func(*Snapshot) bool) *Snapshot {
 	w.t.Helper()
-	return w.waitFor(20*time.Second, what, want)
+	return w.waitFor(time.Minute, what, want)
 }
 
 func (w *world) waitFor(long time.Duration, what string, want func(*Snapshot) bool) *Snapshot {
@@ -183,7 +183,7 @@ func (w *world) file(name, text string) string {
 // stage waits until the last document of the open conversation is there.
 func (w *world) stage(want Stage) *Document {
 	w.t.Helper()
-	return w.stageWithin(want, 20*time.Second)
+	return w.stageWithin(want, time.Minute)
 }
 
 func (w *world) stageWithin(want Stage, long time.Duration) *Document {

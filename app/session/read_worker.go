@@ -41,7 +41,10 @@ func (w *worker) read(ctx context.Context, t *reading) (finished bool, err error
 			break
 		}
 		if inside := g.Source() == t.source; inside && more {
-			if g.InDocument()%t.section == 0 && g.InDocument() > 0 {
+			if g.InDocument() == 0 {
+				continue // it was only opened
+			}
+			if g.InDocument()%t.section == 0 {
 				if err = w.saveSection(ctx, r, t); err != nil {
 					break
 				}
