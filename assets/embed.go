@@ -20,6 +20,12 @@ var Fonts embed.FS
 //go:embed icons/kestrel.svg
 var Icon []byte
 
+// Icons are those of the window's buttons, in the folder icons: SVG in one
+// colour, which the theme replaces.
+//
+//go:embed icons/sliders.svg icons/memory.svg
+var Icons embed.FS
+
 // Translations are the texts of the window: translations/LANGUAGE/*.json.
 //
 //go:embed translations

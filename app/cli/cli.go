@@ -42,6 +42,10 @@ type IO struct {
 	InTerminal, OutTerminal, ErrTerminal bool
 
 	Engine backend.Engine
+
+	// Window opens the window and returns when it is closed. Its error is
+	// ErrNoDisplay where no window can be opened; nil is a build without one.
+	Window func(WindowRequest) error
 }
 
 // System is the process's own.
@@ -188,7 +192,9 @@ KESTREL_MODEL.
 
 Results go to standard output, everything else to standard error.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
-		Example: `  kestrel chat
+		Example: `  kestrel                     # the window, or without a display the chat
+  kestrel window book.epub
+  kestrel chat
   kestrel generate "The captain looked at the sea and said," -n 60
   kestrel summarize report.md --words 80
   kestrel chat --model ~/models/falcon-mamba-7b-instruct --device 0
@@ -207,7 +213,14 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
 			return usagef("there is no command %q%s", args[0], hint)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			err := a.openWindow(WindowRequest{})
+			if !errors.Is(err, ErrNoDisplay) {
+				return err
+			}
 			if a.InTerminal && a.OutTerminal {
+				if a.Window != nil {
+					a.note("%v; this is the chat in the terminal", err)
+				}
 				return chat.RunE(chat, args)
 			}
 			cmd.SetOut(a.Err)
@@ -221,7 +234,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on standard error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(chat, a.generateCommand(), a.summarizeCommand(), a.devicesCommand(), a.tokenizeCommand(), a.detokenizeCommand(),
+	root.AddCommand(a.windowCommand(), chat, a.generateCommand(), a.summarizeCommand(), a.devicesCommand(), a.tokenizeCommand(), a.detokenizeCommand(),
 		a.logitsCommand(), a.perplexityCommand(), a.benchCommand(), a.modelCommand())
 	return root
 }

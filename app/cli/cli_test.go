@@ -89,7 +89,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	if want := 17; seen != want {
+	if want := 18; seen != want {
 		t.Errorf("%d commands, want %d", seen, want)
 	}
 }

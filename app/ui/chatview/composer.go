@@ -82,6 +82,8 @@ func (e *textEntry) TypedKey(k *fyne.KeyEvent) {
 		if e.onEscape == nil || !e.onEscape() {
 			parts.Pass(e, k)
 		}
+	case fyne.KeyF1:
+		parts.Pass(e, k)
 	case fyne.KeyPageUp:
 		e.page(-0.9)
 	case fyne.KeyPageDown:

@@ -47,4 +47,3 @@ func Check(getenv func(string) string) error {
 	w.Destroy()
 	return nil
 }
-

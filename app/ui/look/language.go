@@ -8,6 +8,7 @@ import (
 	"path"
 	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"fyne.io/fyne/v2/lang"
@@ -45,7 +46,7 @@ func (m *message) UnmarshalJSON(data []byte) error {
 type catalogue map[string]message
 
 var (
-	catalogues = mustRead(assets.Translations)
+	catalogues = sync.OnceValue(func() map[Language]catalogue { return mustRead(assets.Translations) })
 	current    atomic.Value // Language
 )
 
@@ -98,7 +99,7 @@ func Current() Language { return current.Load().(Language) }
 // Views that are already built keep their texts: build them anew. Call it from
 // Fyne's goroutine.
 func SetLanguage(l Language) {
-	if _, ok := catalogues[l]; !ok {
+	if _, ok := catalogues()[l]; !ok {
 		l = English
 	}
 	current.Store(l)
@@ -112,7 +113,7 @@ const fynePrefix = "fyne:"
 // a language, so they go under the name of the system's.
 func translateFyne(l Language) {
 	texts := map[string]string{}
-	for key, m := range catalogues[l] {
+	for key, m := range catalogues()[l] {
 		if name, ok := strings.CutPrefix(key, fynePrefix); ok {
 			texts[name] = m.Other
 		}
@@ -169,9 +170,9 @@ func K(key string) string { return key }
 // has fmt's verbs; where it has plural forms the first number chooses. A key
 // that no catalogue has is shown as it is.
 func T(key string, args ...any) string {
-	m, ok := catalogues[Current()][key]
+	m, ok := catalogues()[Current()][key]
 	if !ok {
-		m, ok = catalogues[English][key]
+		m, ok = catalogues()[English][key]
 	}
 	if !ok {
 		return key

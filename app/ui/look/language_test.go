@@ -34,11 +34,11 @@ func verbsOf(text string) []string {
 
 func TestCataloguesAgree(t *testing.T) {
 	for _, l := range Languages() {
-		for key, m := range catalogues[Language(l.Code)] {
+		for key, m := range catalogues()[Language(l.Code)] {
 			if m.Other == "" {
 				t.Errorf("%s %q: no text", l.Code, key)
 			}
-			en, ok := catalogues[English][key]
+			en, ok := catalogues()[English][key]
 			if !ok {
 				t.Errorf("%q is in %s and not in en", key, l.Code)
 			}
@@ -49,8 +49,8 @@ func TestCataloguesAgree(t *testing.T) {
 				t.Errorf("%s %q: arguments are %v for one, %v for others", l.Code, key, verbsOf(m.One), verbsOf(m.Other))
 			}
 		}
-		for key := range catalogues[English] {
-			if _, ok := catalogues[Language(l.Code)][key]; !ok {
+		for key := range catalogues()[English] {
+			if _, ok := catalogues()[Language(l.Code)][key]; !ok {
 				t.Errorf("%q is in en and not in %s", key, l.Code)
 			}
 		}
@@ -95,7 +95,7 @@ func TestKeysAreUsed(t *testing.T) {
 					t.Error(err)
 				}
 				used[key] = true
-				if _, ok := catalogues[English][key]; !ok {
+				if _, ok := catalogues()[English][key]; !ok {
 					t.Errorf("%s: no text for %q", files.Position(lit.Pos()), key)
 				}
 			} else if name == "K" {
@@ -111,7 +111,7 @@ func TestKeysAreUsed(t *testing.T) {
 	if len(used) < 5 {
 		t.Fatalf("only %d keys found: the search is broken", len(used))
 	}
-	for key := range catalogues[English] {
+	for key := range catalogues()[English] {
 		if !used[key] && !strings.HasPrefix(key, fynePrefix) {
 			t.Errorf("%q is never used", key)
 		}
@@ -140,11 +140,12 @@ func TestReadCatalogues(t *testing.T) {
 }
 
 func TestT(t *testing.T) {
-	defer func(c map[Language]catalogue, l Language) { catalogues = c; SetLanguage(l) }(catalogues, Current())
-	catalogues = map[Language]catalogue{
+	defer func(c func() map[Language]catalogue, l Language) { catalogues = c; SetLanguage(l) }(catalogues, Current())
+	made := map[Language]catalogue{
 		English: {"n": {One: "%d file in %s", Other: "%d files in %s"}, "only": {Other: "only"}, "fyne:Copy": {Other: "Copy"}},
 		Chinese: {"n": {Other: "%[2]s 中有 %[1]d 个文件"}, "fyne:Copy": {Other: "复制"}},
 	}
+	catalogues = func() map[Language]catalogue { return made }
 	for _, c := range []struct {
 		l    Language
 		key  string
@@ -171,7 +172,7 @@ func TestFyneSpeaksTheLanguage(t *testing.T) {
 	defer SetLanguage(Current())
 	for _, l := range []Language{Chinese, English, Chinese} {
 		SetLanguage(l)
-		for key, m := range catalogues[l] {
+		for key, m := range catalogues()[l] {
 			if name, ok := strings.CutPrefix(key, fynePrefix); ok {
 				if got := lang.X(name, name); got != m.Other {
 					t.Errorf("%s: Fyne says %q for %q, want %q", l, got, name, m.Other)

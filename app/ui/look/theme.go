@@ -9,6 +9,7 @@ package look
 
 import (
 	"image/color"
+	"sync"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
@@ -94,8 +95,9 @@ func withAlpha(c color.NRGBA, alpha uint8) color.NRGBA {
 	return c
 }
 
-// fonts of the window. Bold italic text is bold: Chinese has no italics, and in
-// Latin the weight says enough.
+// fonts of the window, read when they are first needed: the command line has no
+// use for them. Bold italic text is bold: Chinese has no italics, and in Latin
+// the weight says enough.
 var (
 	regular   = typeface("KestrelSans-Regular.otf")
 	bold      = typeface("KestrelSans-Bold.otf")
@@ -103,12 +105,14 @@ var (
 	monospace = typeface("KestrelMono-Regular.otf")
 )
 
-func typeface(name string) fyne.Resource {
-	data, err := assets.Fonts.ReadFile("fonts/" + name)
-	if err != nil { // only for a name that is not built in
-		panic(err)
-	}
-	return fyne.NewStaticResource(name, data)
+func typeface(name string) func() fyne.Resource {
+	return sync.OnceValue(func() fyne.Resource {
+		data, err := assets.Fonts.ReadFile("fonts/" + name)
+		if err != nil { // only for a name that is not built in
+			panic(err)
+		}
+		return fyne.NewStaticResource(name, data)
+	})
 }
 
 // Font implements fyne.Theme.
@@ -117,13 +121,13 @@ func (t *Theme) Font(style fyne.TextStyle) fyne.Resource {
 	case style.Symbol:
 		return theme.DefaultTheme().Font(style)
 	case style.Monospace:
-		return monospace
+		return monospace()
 	case style.Bold:
-		return bold
+		return bold()
 	case style.Italic:
-		return italic
+		return italic()
 	}
-	return regular
+	return regular()
 }
 
 // Icon implements fyne.Theme.
@@ -149,6 +153,8 @@ func (t *Theme) Size(name fyne.ThemeSizeName) float32 {
 		return 4
 	case theme.SizeNameInnerPadding:
 		return round(text * 0.5)
+	case theme.SizeNameSplitThickness:
+		return 5
 	case theme.SizeNameScrollBar:
 		return 10
 	case theme.SizeNameInputRadius, theme.SizeNameButtonRadius, theme.SizeNameSelectionRadius, theme.SizeNameMenuRadius:

@@ -92,7 +92,7 @@ func TestModes(t *testing.T) {
 // character is two columns wide.
 func TestFonts(t *testing.T) {
 	const sample = "Aaz09 Äéß αΩ Жя “”‘’—…•→≤×€ 的一是不了人我在有他这为之大来以个中上们鹰红隼龘齉，。！？：；「」《》（）、１Ａあア"
-	for name, r := range map[string]fyne.Resource{"regular": regular, "bold": bold, "italic": italic, "monospace": monospace} {
+	for name, r := range map[string]fyne.Resource{"regular": regular(), "bold": bold(), "italic": italic(), "monospace": monospace()} {
 		face, err := font.ParseTTF(bytes.NewReader(r.Content()))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -113,7 +113,7 @@ func TestFonts(t *testing.T) {
 			}
 		}
 	}
-	if _, ok := mustFace(t, regular).NominalGlyph('體'); !ok {
+	if _, ok := mustFace(t, regular()).NominalGlyph('體'); !ok {
 		t.Error("regular has no traditional characters")
 	}
 }
@@ -150,7 +150,7 @@ func TestNumbers(t *testing.T) {
 // TestQuotesAreNarrow: in most Chinese fonts ’ is as wide as a character, which
 // tears English words apart.
 func TestQuotesAreNarrow(t *testing.T) {
-	for _, r := range []fyne.Resource{regular, bold, italic, monospace} {
+	for _, r := range []fyne.Resource{regular(), bold(), italic(), monospace()} {
 		face := mustFace(t, r)
 		em, _ := face.NominalGlyph('的')
 		for _, c := range "‘’“”·" {

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -176,6 +177,9 @@ func (c *Chooser) choose(i int) {
 	c.showChoice()
 }
 
+// errNotHere is a model of which nothing is known before it is downloaded.
+var errNotHere = errors.New("not here yet")
+
 // showChoice shows the chosen model and what can be done with it.
 func (c *Chooser) showChoice() {
 	if c.selected < 0 {
@@ -226,7 +230,12 @@ func (c *Chooser) estimate() {
 		return
 	}
 	c.asked++
-	asked, r, m := c.asked, c.request(), c.choices[c.selected]
+	asked, m := c.asked, c.choices[c.selected]
+	r, known := asPublished(m, c.request())
+	if !known {
+		c.showEstimate(m, session.Estimate{}, errNotHere)
+		return
+	}
 	c.o.Loop.Work(func() func() {
 		e, err := c.o.Session.Estimate(context.Background(), r)
 		return func() {
@@ -247,6 +256,9 @@ func (c *Chooser) showEstimate(m session.Choice, e session.Estimate, err error) 
 		c.tell(err)
 	default:
 		c.tell(nil)
+		if m.Source == session.Published {
+			c.memory.Add(parts.Muted(look.T("models.estimate.published")))
+		}
 		c.memory.Add(verdict(e))
 		c.memory.Add(parts.Card(estimateRows(e)))
 		if !e.Fits {

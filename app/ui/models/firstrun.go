@@ -53,7 +53,8 @@ func advice(s session.Session) string {
 		if c.Source != session.Published || !c.Chat || c.Known == nil {
 			continue
 		}
-		e, err := s.Estimate(context.Background(), session.LoadRequest{Model: c.Name})
+		r, _ := asPublished(c, session.LoadRequest{})
+		e, err := s.Estimate(context.Background(), r)
 		if err == nil {
 			free = e.Budget
 			if device == "" {

@@ -19,6 +19,7 @@ import (
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/look/looktest"
 	"kestrel/app/ui/parts"
+	"kestrel/engine/checkpoint"
 	"kestrel/engine/vulkan"
 )
 
@@ -48,8 +49,10 @@ func fake() *sessiontest.Fake {
 	f.Estimates = func(r session.LoadRequest) (session.Estimate, error) {
 		e := session.Estimate{Weights: 7 << 20, State: 240 << 10, Scratch: 3 << 20, Staging: 4 << 20, Total: 14 << 20, Reader: 8 << 20, Budget: 8 << 30, Fits: true, Device: "llvmpipe (LLVM)"}
 		switch {
-		case strings.Contains(r.Model, "GGUF"):
-			return e, errors.New("not known before it is downloaded")
+		case strings.Contains(r.Model, "/") && !strings.HasPrefix(r.Model, "tiiuae/falcon-mamba-7b-instruct"):
+			return e, errors.New("no such model")
+		case strings.HasSuffix(r.Model, "random:falcon-mamba-7b:q4_k"):
+			e.Weights, e.Total = 4<<30, 4<<30
 		case strings.Contains(r.Model, "7b") && r.Quant == "":
 			e.Weights, e.Total, e.Fits, e.Advice = 14<<30, 14<<30, false, "Choose the precision q4_k."
 		}
@@ -160,7 +163,7 @@ func TestDownload(t *testing.T) {
 	f := fake()
 	b := open(t, look.Options{}, look.English, f)
 	b.list.Select(4)
-	b.shows("Follows instructions", "once it is downloaded")
+	b.shows("Follows instructions", "From the published sizes", "4.0 GiB", "It fits")
 	if !looktest.Press(b.w.Canvas(), "Download (3.9 GiB)") {
 		t.Fatalf("no button to download in\n%s", b.text())
 	}
@@ -183,6 +186,34 @@ func TestDownload(t *testing.T) {
 	f.ChoiceList[4].Source, f.ChoiceList[4].Ready = session.Library, true
 	progress(session.Transfer{Name: name, Done: true})
 	b.shows("is in the library", "On this computer · 3.9 GiB")
+}
+
+func TestAsPublished(t *testing.T) {
+	f := fake()
+	for i, want := range map[int]session.LoadRequest{
+		0: {Model: "demo", Quant: "q8_0", Device: "1"},
+		3: {Model: "random:falcon-mamba-7b:q8_0", Device: "1"},
+		5: {Model: "random:falcon-mamba-7b:q8_0", Device: "1"},
+	} {
+		c := f.ChoiceList[i]
+		if got, ok := asPublished(c, session.LoadRequest{Model: c.Name, Quant: "q8_0", Device: "1"}); !ok || got != want {
+			t.Errorf("%s: %v, %v, want %v", c.Name, got, ok, want)
+		}
+	}
+	if got, ok := asPublished(f.ChoiceList[4], session.LoadRequest{}); !ok || got.Model != "random:falcon-mamba-7b:q4_k" {
+		t.Errorf("a GGUF file: %v", got)
+	}
+	// every published model that is listed has sizes that the engine knows
+	for _, k := range library.KnownModels() {
+		r, ok := asPublished(session.Choice{Source: session.Published, Known: &k}, session.LoadRequest{})
+		if pieces := strings.Split(r.Model, ":"); !ok || len(pieces) != 3 {
+			t.Errorf("%s: %v", k.Ref.Repo, r)
+		} else if _, err := checkpoint.Shape(pieces[1]); err != nil {
+			t.Errorf("%s: %v", k.Ref.Repo, err)
+		} else if _, err := checkpoint.ParsePrecision(pieces[2]); err != nil {
+			t.Errorf("%s: %v", k.Ref.Repo, err)
+		}
+	}
 }
 
 func TestImport(t *testing.T) {

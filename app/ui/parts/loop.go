@@ -12,6 +12,8 @@ type Loop interface {
 	// Work runs f on a goroutine of its own, and what f returns, unless nil, on
 	// Fyne's.
 	Work(f func() (then func()))
+	// Do runs f on Fyne's goroutine. It is for other goroutines.
+	Do(f func())
 	// After runs f on Fyne's goroutine after a time, unless stop is called
 	// before. stop is for Fyne's goroutine.
 	After(d time.Duration, f func()) (stop func())
@@ -28,6 +30,9 @@ func (Background) Work(f func() func()) {
 		}
 	}()
 }
+
+// Do implements Loop.
+func (Background) Do(f func()) { fyne.Do(f) }
 
 // After implements Loop.
 func (Background) After(d time.Duration, f func()) func() {
@@ -60,6 +65,9 @@ func (l *ManualLoop) Work(f func() func()) {
 		then()
 	}
 }
+
+// Do implements Loop.
+func (l *ManualLoop) Do(f func()) { f() }
 
 // After implements Loop.
 func (l *ManualLoop) After(d time.Duration, f func()) func() {

@@ -41,6 +41,7 @@ func newItem(v *View) *item {
 	right := container.NewHBox(container.NewCenter(it.when), it.more)
 	line := container.NewBorder(nil, nil, left, right, it.title)
 	it.body = container.New(&itemLayout{}, line, it.snippet)
+	show(it.snippet, v.searching())
 	it.ExtendBaseWidget(it)
 	return it
 }
@@ -87,16 +88,14 @@ func (it *item) fill(r row, open bool, now time.Time) {
 	case hitRow:
 		it.title.TextStyle.Bold = true
 		when = look.When(r.hit.Created, now)
-		if r.hasSnippet() {
-			it.snippet.Segments = segments(r)
-			it.snippet.Refresh()
-		}
+		it.snippet.Segments = segments(r)
+		it.snippet.Refresh()
 	case noteRow:
 		it.title.Importance = widget.LowImportance
 	}
 	show(it.icon, r.kind == folderRow)
 	show(it.indent, r.inside)
-	show(it.snippet, r.hasSnippet())
+	show(it.snippet, r.kind == hitRow)
 	show(it.more, open && r.kind == conversationRow || r.kind == folderRow && r.id != "")
 	if it.title.Text != title {
 		it.title.Text = title
@@ -108,6 +107,9 @@ func (it *item) fill(r row, open bool, now time.Time) {
 
 // segments are the snippet of a hit with its matches in bold.
 func segments(r row) []widget.RichTextSegment {
+	if r.hit.Message == "" {
+		return []widget.RichTextSegment{parts.MutedSegment(look.T("sidebar.in.title"))}
+	}
 	var out []widget.RichTextSegment
 	for i, piece := range snippet(r.hit) {
 		if piece == "" {
@@ -123,7 +125,7 @@ func segments(r row) []widget.RichTextSegment {
 	return out
 }
 
-// itemLayout puts the snippet, where there is one, below the line, closer than
+// itemLayout puts the snippet, where one is shown, below the line, closer than
 // labels would by themselves.
 type itemLayout struct{}
 

@@ -44,11 +44,9 @@ func newList(v *View) *list {
 	return l
 }
 
-// update shows the view's rows.
+// update shows the view's rows. All are of the height that a new item asks for:
+// heights of their own would make Fyne lay out the list once for each.
 func (l *list) update() {
-	for i, r := range l.view.rows {
-		l.SetItemHeight(i, rowHeight(r.hasSnippet()))
-	}
 	l.at = min(l.at, max(len(l.view.rows)-1, 0))
 	l.Refresh()
 	l.mark()

@@ -28,9 +28,6 @@ type row struct {
 	hit    *store.Hit
 }
 
-// hasSnippet says whether the row shows a piece of a message below its title.
-func (r row) hasSnippet() bool { return r.kind == hitRow && r.hit.Message != "" }
-
 // content is what the list is made of.
 type content struct {
 	folders       []store.Folder

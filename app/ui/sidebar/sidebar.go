@@ -128,10 +128,13 @@ func read(ctx context.Context, s *store.Store, query string) (*content, error) {
 	return c, err
 }
 
+// searching says whether the list shows what a search found.
+func (v *View) searching() bool { return strings.TrimSpace(v.content.query) != "" }
+
 // show makes the rows anew.
 func (v *View) show() {
 	nothing := ""
-	if strings.TrimSpace(v.content.query) != "" {
+	if v.searching() {
 		nothing = look.T("sidebar.nothing", v.content.query)
 	}
 	v.rows = v.content.rows(v.closed, notes{empty: look.T("sidebar.empty"), nothing: nothing, unfiled: look.T("sidebar.unfiled")})

@@ -1,0 +1,107 @@
+package ui
+
+import (
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
+	"fyne.io/fyne/v2/widget"
+
+	"kestrel/app/session"
+	"kestrel/app/ui/look"
+	"kestrel/app/ui/parts"
+)
+
+// mostNotices is how many notices are shown at once; older ones go.
+const mostNotices = 3
+
+// notices is the list of what the user is told once, below the chat, until it
+// is closed.
+type notices struct {
+	w      *window
+	object *fyne.Container
+	texts  []string
+	last   uint64 // id of the session's newest that was shown
+}
+
+func newNotices(w *window) *notices { return &notices{w: w, object: parts.Column()} }
+
+// show shows notices of the session that are new.
+func (n *notices) show(list []session.Notice) {
+	for _, x := range list {
+		if x.ID > n.last {
+			n.last = x.ID
+			n.add(x.Problem.Text)
+		}
+	}
+}
+
+// add shows a text.
+func (n *notices) add(text string) {
+	n.texts = append(n.texts, text)
+	n.texts = n.texts[max(0, len(n.texts)-mostNotices):]
+	n.rebuild()
+}
+
+func (n *notices) rebuild() {
+	n.object.Objects = nil
+	for i, text := range n.texts {
+		label := parts.Text(text)
+		label.Selectable = true
+		closer := parts.NewIconButton("", theme.CancelIcon(), look.T("ui.notice.close"), n.w.bar.tell, func() {
+			n.texts = append(n.texts[:i:i], n.texts[i+1:]...)
+			n.rebuild()
+		})
+		icon := container.NewCenter(widget.NewIcon(theme.NewWarningThemedResource(theme.WarningIcon())))
+		n.object.Add(parts.On(look.ColorCard, 0, container.NewBorder(nil, nil, container.NewPadded(icon), container.NewCenter(closer), label)))
+	}
+	if n.w.body != nil {
+		n.w.body.Refresh()
+	}
+}
+
+// banner is the bar above the chat while there is no model to answer.
+type banner struct {
+	w      *window
+	object *fyne.Container
+	text   *widget.Label
+	again  *parts.Button
+	shown  *session.Model
+}
+
+func newBanner(w *window) *banner {
+	b := &banner{w: w, text: parts.Text("")}
+	b.again = parts.NewButton(look.T("ui.again"), w.loadAgain)
+	choose := parts.NewButton(look.T("ui.choose"), func() { w.unlessBusy(w.openChooser) }).Primary()
+	b.object = container.NewStack(parts.On(look.ColorCard, 0, container.NewBorder(nil, nil, nil, container.NewCenter(container.NewHBox(b.again, choose)), b.text)))
+	b.object.Hide()
+	return b
+}
+
+func (b *banner) show(m *session.Model) {
+	if m == b.shown {
+		return
+	}
+	b.shown = m
+	was, text := b.object.Visible(), ""
+	switch {
+	case m.State == session.Broken && m.Problem != nil:
+		text = m.Problem.Text
+	case m.State == session.Broken:
+		text = look.T("ui.broken")
+	case m.State == session.NoModel:
+		text = look.T("ui.no.model")
+	}
+	b.text.Importance = widget.MediumImportance
+	if m.State == session.Broken {
+		b.text.Importance = widget.DangerImportance
+	}
+	b.text.SetText(text)
+	if text != "" {
+		b.object.Show()
+	} else {
+		b.object.Hide()
+	}
+	if was || text != "" {
+		b.w.body.Refresh()
+	}
+}

@@ -1,0 +1,131 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/app"
+
+	"kestrel/app/backend"
+	"kestrel/app/library"
+	"kestrel/app/sensors"
+	"kestrel/app/session"
+	"kestrel/app/store"
+	"kestrel/app/ui/display"
+	"kestrel/app/ui/look"
+	"kestrel/app/ui/monitor"
+	"kestrel/app/ui/parts"
+	"kestrel/app/ui/settings"
+	"kestrel/assets"
+)
+
+// Options of Run.
+type Options struct {
+	Files  []string            // documents to open
+	Model  session.LoadRequest // to load in place of the remembered one; Model "" for that
+	Getenv func(string) string
+
+	Signals <-chan os.Signal // one closes the window; nil for none
+}
+
+// ErrNoDisplay is a machine on which no window can be opened.
+var ErrNoDisplay = display.ErrNone
+
+// identity of the program. FyneApp.toml says the same for Fyne's own tools.
+var metadata = fyne.AppMetadata{
+	ID: "org.kestrel.kestrel", Name: "Kestrel", Version: "0.1.0", Build: 1,
+	Icon:       fyne.NewStaticResource("kestrel.svg", assets.Icon),
+	Migrations: map[string]bool{"fyneDo": true},
+}
+
+// ending bounds how long the session may take to save what is under way.
+const ending = 10 * time.Second
+
+// Run opens the window and returns when it is closed. It must be called from the
+// main goroutine. The error is ErrNoDisplay where no window can be opened, or
+// what kept the data from being opened.
+func Run(o Options) error {
+	if err := display.Check(o.Getenv); err != nil {
+		return err
+	}
+	system := look.SystemLanguage(o.Getenv)
+	look.SettleLocale()
+	app.SetMetadata(metadata)
+	a := app.NewWithID(metadata.ID)
+	a.SetIcon(metadata.Icon)
+
+	home, err := library.Home(o.Getenv)
+	if err != nil {
+		return refuse(a, system, err)
+	}
+	s, err := store.Open(context.Background(), home)
+	if err != nil {
+		return refuse(a, system, err)
+	}
+	defer s.Close()
+	prefs, prefsErr := settings.Load(context.Background(), s)
+	lib, libErr := library.Open(o.Getenv)
+	if libErr != nil {
+		lib = nil
+	}
+	engine := session.Start(session.Options{Engine: backend.Vulkan{}, Store: s, Library: lib})
+	meter := sensors.New(sensors.Options{})
+	w := newWindow(a, s, engine, monitor.NewRecorder(engine, meter), parts.Background{}, prefs, system)
+	for _, err := range []error{prefsErr, libErr} {
+		if err != nil {
+			w.problem(err)
+		}
+	}
+	if d := s.Damage(); d != nil {
+		w.problem(errors.New(look.T("ui.damage", d.Kept, d.Lost, d.File)))
+	}
+	w.w.SetOnClosed(w.remember)
+	a.Lifecycle().SetOnStarted(func() { w.begin(o) })
+	w.w.ShowAndRun()
+
+	ctx, cancel := context.WithTimeout(context.Background(), ending)
+	defer cancel()
+	return w.close(ctx)
+}
+
+// begin starts what takes time, when the window is on the screen.
+func (w *window) begin(o Options) {
+	r := w.request()
+	if o.Model.Model != "" {
+		r.Model, r.Quant = o.Model.Model, o.Model.Quant
+	}
+	if o.Model.Device != "" {
+		r.Device = o.Model.Device
+	}
+	if o.Model.Quant != "" {
+		r.Quant = o.Model.Quant
+	}
+	w.session.Load(r)
+	w.follow()
+	w.newConversation("")
+	w.openFiles(o.Files)
+	go func() { // ends with the program
+		for range o.Signals {
+			fyne.Do(func() { w.remember(); w.app.Quit() })
+		}
+	}()
+}
+
+// refuse shows why the window cannot work, for those who started it from the
+// desktop, and returns the error for the others.
+func refuse(a fyne.App, system look.Language, err error) error {
+	look.SetLanguage(system)
+	a.Settings().SetTheme(look.New(look.Options{}))
+	w := a.NewWindow("Kestrel")
+	text := parts.Text(err.Error())
+	text.Selectable = true
+	w.SetContent(parts.On(look.ColorPanel, 0, parts.Column(parts.Heading(look.T("ui.refused")), text,
+		parts.NewButton(look.T("ui.menu.quit"), w.Close).Primary())))
+	w.Resize(fyne.NewSize(560, 240))
+	w.ShowAndRun()
+	return fmt.Errorf("open the window: %w", err)
+}

@@ -1,0 +1,255 @@
+package ui
+
+import (
+	"context"
+	"sync/atomic"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+
+	"kestrel/app/session"
+	"kestrel/app/store"
+	"kestrel/app/ui/chatview"
+	"kestrel/app/ui/look"
+	"kestrel/app/ui/models"
+	"kestrel/app/ui/monitor"
+	"kestrel/app/ui/parts"
+	"kestrel/app/ui/settings"
+	"kestrel/app/ui/sidebar"
+)
+
+// Sizes of the window, in Fyne's units.
+const (
+	usualWidth, usualHeight = 1200, 760
+	usualSidebar            = 0.22 // of the width
+	usualMonitor            = 0.62 // where the monitor begins, of what the sidebar leaves
+)
+
+// window is the one window of the program.
+type window struct {
+	app      fyne.App
+	w        fyne.Window
+	store    *store.Store
+	session  session.Session
+	loop     parts.Loop
+	recorder *monitor.Recorder
+	system   look.Language // the desktop's
+	prefs    settings.Preferences
+
+	// built anew with another language
+	sidebar *sidebar.View
+	chat    *chatview.View
+	panel   *monitor.Panel
+	model   *models.Button
+	chooser *models.Chooser
+	bar     *bar
+	banner  *banner
+	notices *notices
+	find    *find
+	welcome *fyne.Container
+	body    *fyne.Container
+	split   *container.Split // of the sidebar and the rest; nil without the sidebar
+
+	shown       *session.Snapshot
+	newest      atomic.Pointer[session.Snapshot] // on its way to Fyne's goroutine
+	unsubscribe func()
+}
+
+// newWindow makes the window's content. Nothing of the session is shown before
+// follow.
+func newWindow(a fyne.App, s *store.Store, sess session.Session, r *monitor.Recorder, l parts.Loop, p settings.Preferences, system look.Language) *window {
+	w := &window{app: a, w: a.NewWindow("Kestrel"), store: s, session: sess, recorder: r, loop: l, prefs: p, system: system}
+	a.Settings().SetTheme(look.New(p.Look()))
+	look.SetLanguage(p.SpeakIn(system))
+	w.w.SetPadded(false)
+	w.w.SetMaster()
+	w.w.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) { w.chat.Drop(uris) })
+	width, height := p.Width, p.Height
+	if width < 400 || height < 300 {
+		width, height = usualWidth, usualHeight
+	}
+	w.notices = newNotices(w)
+	w.build()
+	w.w.Resize(fyne.NewSize(width, height))
+	return w
+}
+
+// build makes all views in the present language.
+func (w *window) build() {
+	w.bar = newBar(w)
+	w.sidebar = sidebar.New(sidebar.Options{
+		Store: w.store, Window: w.w, Loop: w.loop, Hint: w.bar.tell, Problem: w.problem,
+		Open:    w.openConversation,
+		New:     w.newConversation,
+		Abandon: func(id store.ID) { w.session.Abandon(string(id)) },
+	})
+	if w.chat != nil { // the views in the old language
+		w.chat.Close()
+		w.panel.Hide()
+	}
+	w.chat = chatview.New(w.session, chatview.Deps{Window: w.w, ChooseModel: w.openChooser, Escape: w.escapeIdle, Do: w.loop.Do})
+	w.panel = monitor.NewPanel(w.recorder)
+	w.banner = newBanner(w)
+	w.welcome = container.NewStack()
+	w.notices.rebuild()
+	w.find = newFind(w)
+	w.body = container.NewStack()
+	w.w.SetMainMenu(w.menu())
+	w.w.Canvas().SetOnTypedKey(w.key)
+	w.arrange()
+	w.w.SetContent(container.NewBorder(w.bar.object, nil, nil, nil, w.body))
+	w.shown = nil
+	w.show(w.session.Snapshot())
+}
+
+// arrange puts the sidebar and the monitor beside the chat, as far as they are
+// wanted.
+func (w *window) arrange() {
+	w.keepSplit()
+	var center fyne.CanvasObject = container.NewBorder(
+		container.NewVBox(w.banner.object, w.find.object, w.welcome), w.notices.object, nil, nil, w.chat)
+	if w.prefs.ShowMonitor {
+		split := container.NewHSplit(center, w.panel)
+		split.SetOffset(usualMonitor)
+		center = split
+		w.panel.Show()
+	} else {
+		w.panel.Hide()
+	}
+	w.split = nil
+	if !w.prefs.HideSidebar {
+		w.split = container.NewHSplit(w.sidebar.Object(), center)
+		share := w.prefs.Sidebar
+		if share <= 0.05 || share >= 0.6 {
+			share = usualSidebar
+		}
+		w.split.SetOffset(share)
+		center = w.split
+	}
+	w.body.Objects = []fyne.CanvasObject{center}
+	w.body.Refresh()
+}
+
+// keepSplit remembers how wide the sidebar is.
+func (w *window) keepSplit() {
+	if w.split != nil {
+		w.prefs.Sidebar = w.split.Offset
+	}
+}
+
+// follow shows the session's snapshots from now on.
+func (w *window) follow() {
+	w.unsubscribe = w.session.Subscribe(func(s *session.Snapshot) {
+		if w.newest.Swap(s) == nil { // else one is on its way already and takes this
+			w.loop.Do(w.take)
+		}
+	})
+}
+
+func (w *window) take() {
+	if s := w.newest.Swap(nil); s != nil {
+		w.show(s)
+	}
+}
+
+// show gives a snapshot to the views.
+func (w *window) show(s *session.Snapshot) {
+	before := w.shown
+	w.shown = s
+	w.model.Show(s.Model)
+	if w.chooser != nil {
+		w.chooser.Show(s)
+	}
+	w.banner.show(s.Model)
+	w.notices.show(s.Notices)
+	id := store.ID("")
+	if s.Conversation != nil {
+		id = store.ID(s.Conversation.ID)
+	}
+	w.sidebar.SetCurrent(id)
+	if before != nil && before.Changes != s.Changes {
+		w.sidebar.Reload()
+	}
+	w.showWelcome(s)
+	w.w.SetTitle(windowTitle(s))
+}
+
+func windowTitle(s *session.Snapshot) string {
+	if s.Conversation == nil || s.Conversation.Title == "" {
+		return "Kestrel"
+	}
+	return s.Conversation.Title + " – Kestrel"
+}
+
+// showWelcome shows the card of the first run above an empty conversation.
+func (w *window) showWelcome(s *session.Snapshot) {
+	builtin := s.Model.Request.Model == "" || s.Model.Request.Model == "demo"
+	empty := s.Conversation == nil || len(s.Conversation.Messages) == 0 && len(s.Conversation.Documents) == 0
+	wanted := !w.prefs.Welcomed && builtin && empty && s.Model.State == session.Loaded
+	if wanted == (len(w.welcome.Objects) > 0) {
+		return
+	}
+	w.welcome.Objects = nil
+	if wanted {
+		card := models.FirstRun(w.modelOptions(), w.openChooser, func() {
+			w.prefs.Welcomed = true
+			w.save()
+			w.showWelcome(w.shown)
+		})
+		w.welcome.Objects = []fyne.CanvasObject{container.NewPadded(card)}
+	}
+	w.body.Refresh()
+}
+
+// save keeps the preferences.
+func (w *window) save() {
+	p := w.prefs
+	w.loop.Work(func() func() {
+		if err := p.Save(context.Background(), w.store); err != nil {
+			return func() { w.problem(err) }
+		}
+		return nil
+	})
+}
+
+// prefer takes over changed preferences and shows them.
+func (w *window) prefer(p settings.Preferences) {
+	old := w.prefs
+	w.prefs = p
+	w.save()
+	if old.Look() != p.Look() {
+		w.app.Settings().SetTheme(look.New(p.Look()))
+	}
+	if old.SpeakIn(w.system) != p.SpeakIn(w.system) {
+		look.SetLanguage(p.SpeakIn(w.system))
+		parts.CloseTop(w.w.Canvas())
+		w.build()
+		w.openSettings()
+	}
+}
+
+// problem tells the user of an error of the window's own work.
+func (w *window) problem(err error) { w.notices.add(err.Error()) }
+
+// close remembers the window's size and ends the session. It is called once,
+// when the window is gone.
+func (w *window) close(ctx context.Context) error {
+	if w.unsubscribe != nil {
+		w.unsubscribe()
+	}
+	w.chat.Close()
+	w.panel.Hide()
+	w.recorder.Close()
+	err := w.session.Close(ctx)
+	if saveErr := w.prefs.Save(context.Background(), w.store); err == nil {
+		err = saveErr
+	}
+	return err
+}
+
+// remember takes the window's size while it is still there.
+func (w *window) remember() {
+	w.keepSplit()
+	size := w.w.Canvas().Size()
+	w.prefs.Width, w.prefs.Height = size.Width, size.Height
+}

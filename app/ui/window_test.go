@@ -1,0 +1,383 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/test"
+
+	"kestrel/app/sensors"
+	"kestrel/app/session"
+	"kestrel/app/session/sessiontest"
+	"kestrel/app/store"
+	"kestrel/app/ui/look"
+	"kestrel/app/ui/look/looktest"
+	"kestrel/app/ui/monitor"
+	"kestrel/app/ui/parts"
+	"kestrel/app/ui/settings"
+)
+
+// bench is a window over a scripted session and a store of its own.
+type bench struct {
+	t *testing.T
+	*window
+	f *sessiontest.Fake
+	s *store.Store
+}
+
+func open(t *testing.T, p settings.Preferences, fill func(*store.Store)) *bench {
+	t.Helper()
+	a := looktest.App(t, p.Look(), look.English)
+	s, err := store.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if fill != nil {
+		fill(s)
+	}
+	f := sessiontest.New()
+	b := &bench{t: t, f: f, s: s}
+	b.window = newWindow(a, s, f, monitor.NewRecorder(f, sensors.New(sensors.Options{})), &parts.ManualLoop{}, p, look.English)
+	t.Cleanup(func() {
+		if err := b.close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		b.w.Close()
+	})
+	b.w.Resize(fyne.NewSize(1024, 640))
+	b.w.Show()
+	b.follow()
+	return b
+}
+
+func (b *bench) calls() []string {
+	var out []string
+	for _, c := range b.f.Calls() {
+		out = append(out, fmt.Sprintf("%s%v", c.Name, c.Args))
+	}
+	return out
+}
+
+// press does what the menu's shortcut with this key does.
+func (b *bench) press(key fyne.KeyName) {
+	b.t.Helper()
+	want := (&desktop.CustomShortcut{KeyName: key, Modifier: fyne.KeyModifierShortcutDefault}).ShortcutName()
+	for _, m := range b.w.MainMenu().Items {
+		for _, i := range m.Items {
+			if i.Shortcut != nil && i.Shortcut.ShortcutName() == want {
+				i.Action()
+				return
+			}
+		}
+	}
+	b.t.Fatalf("no menu has a shortcut with %s", key)
+}
+
+func (b *bench) shows(pieces ...string) {
+	b.t.Helper()
+	for _, p := range pieces {
+		if !looktest.Shows(b.w.Canvas(), p) {
+			b.t.Errorf("the window does not show %q:\n%s", p, looktest.Text(b.w.Canvas()))
+		}
+	}
+}
+
+func (b *bench) hides(pieces ...string) {
+	b.t.Helper()
+	for _, p := range pieces {
+		if looktest.Shows(b.w.Canvas(), p) {
+			b.t.Errorf("the window shows %q", p)
+		}
+	}
+}
+
+func (b *bench) overlay() bool { return b.w.Canvas().Overlays().Top() != nil }
+
+// talk shows a conversation of an exchange.
+func (b *bench) talk(title string, texts ...string) {
+	b.f.UpdateConversation(func(c *session.Conversation) {
+		c.ID, c.Title = "c1", title
+		c.Messages = nil
+		for i, text := range texts {
+			c.Messages = append(c.Messages, sessiontest.Message(fmt.Sprintf("m%d", i), []string{"user", "assistant"}[i%2], text, session.Complete))
+		}
+	})
+}
+
+func TestBegin(t *testing.T) {
+	for name, c := range map[string]struct {
+		kept session.LoadRequest
+		o    Options
+		want session.LoadRequest
+	}{
+		"first":         {want: session.LoadRequest{Model: "demo"}},
+		"remembered":    {kept: session.LoadRequest{Model: "m", Device: "1", Quant: "q4_k"}, want: session.LoadRequest{Model: "m", Device: "1", Quant: "q4_k"}},
+		"asked for":     {kept: session.LoadRequest{Model: "m", Device: "1", Quant: "q4_k"}, o: Options{Model: session.LoadRequest{Model: "n"}}, want: session.LoadRequest{Model: "n", Device: "1"}},
+		"other device":  {kept: session.LoadRequest{Model: "m", Quant: "q4_k"}, o: Options{Model: session.LoadRequest{Device: "2"}}, want: session.LoadRequest{Model: "m", Device: "2", Quant: "q4_k"}},
+		"with document": {o: Options{Files: []string{"book.txt"}}, want: session.LoadRequest{Model: "demo"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, settings.Preferences{Model: c.kept, System: "Be brief."}, nil)
+			b.calls()
+			b.begin(c.o)
+			calls := b.calls()
+			if want := fmt.Sprintf("Load[%v]", c.want); len(calls) < 2 || calls[0] != want || !strings.Contains(calls[1], "Be brief.") {
+				t.Errorf("calls are %v, want %s and a new conversation", calls, want)
+			}
+			if len(c.o.Files) > 0 {
+				path, err := filepath.Abs("book.txt")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := fmt.Sprintf("AddFiles[[%s]]", path); calls[len(calls)-1] != want {
+					t.Errorf("calls are %v, want %s", calls, want)
+				}
+			}
+		})
+	}
+}
+
+func TestShortcuts(t *testing.T) {
+	b := open(t, settings.Preferences{}, nil)
+	b.calls()
+	b.press(fyne.KeyN)
+	if got := b.calls(); len(got) != 1 || !strings.HasPrefix(got[0], "New[") {
+		t.Errorf("Ctrl+N: %v", got)
+	}
+	b.press(fyne.KeyK)
+	if e, ok := b.w.Canvas().Focused().(*parts.Entry); !ok || e.PlaceHolder != look.T("sidebar.search") {
+		t.Errorf("Ctrl+K focuses %T", b.w.Canvas().Focused())
+	}
+	b.press(fyne.KeyO)
+	e, ok := b.w.Canvas().Focused().(*parts.Entry)
+	if !ok || !b.overlay() {
+		t.Fatalf("Ctrl+O focuses %T", b.w.Canvas().Focused())
+	}
+	b.press(fyne.KeyN) // not while a dialog waits
+	if got := b.calls(); len(got) > 0 {
+		t.Errorf("Ctrl+N behind a dialog: %v", got)
+	}
+	path := filepath.Join(t.TempDir(), "book.txt")
+	test.Type(e, path)
+	e.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	if got, want := b.calls(), fmt.Sprintf("AddFiles[[%s]]", path); !slices.Equal(got, []string{want}) {
+		t.Errorf("calls are %v, want %s", got, want)
+	}
+	b.press(fyne.KeyComma)
+	b.shows("Settings", "Text size")
+	b.key(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	if b.overlay() {
+		t.Error("Escape does not close the settings")
+	}
+	b.key(&fyne.KeyEvent{Name: fyne.KeyF1})
+	b.shows("Ctrl+N", "New chat", "Ctrl+K", "Ctrl+F", "Ctrl+O", "Ctrl+B", "Ctrl+M", "Ctrl+,", "Ctrl+Q", "Stop the answer")
+	b.key(&fyne.KeyEvent{Name: fyne.KeyEscape})
+}
+
+func TestEscape(t *testing.T) {
+	b := open(t, settings.Preferences{}, nil)
+	b.talk("T", "Hello")
+	b.f.UpdateConversation(func(c *session.Conversation) { c.Phase = session.Writing })
+	b.press(fyne.KeyF)
+	b.press(fyne.KeyComma)
+	b.calls()
+	for _, step := range []struct {
+		what string
+		done func() bool
+	}{
+		{"close the dialog", func() bool { return !b.overlay() }},
+		{"stop the answer", func() bool { return slices.Contains(b.calls(), "Stop[]") }},
+	} {
+		b.key(&fyne.KeyEvent{Name: fyne.KeyEscape})
+		if !step.done() {
+			t.Errorf("Escape does not %s", step.what)
+		}
+	}
+	b.f.UpdateConversation(func(c *session.Conversation) { c.Phase = session.Idle })
+	b.key(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	if b.find.object.Visible() {
+		t.Error("Escape does not end the search in the conversation")
+	}
+}
+
+func TestLanguageAndTheme(t *testing.T) {
+	b := open(t, settings.Preferences{Mode: look.Light, Welcomed: true}, nil)
+	b.talk("About birds", "Hello", "Hi there")
+	b.press(fyne.KeyComma)
+	p := b.prefs
+	p.Language = look.Chinese
+	b.prefer(p)
+	b.shows("设置", "字号") // the dialog comes back in the new language
+	b.key(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	b.shows("新对话", "Hello", "Hi there")
+	if title := b.w.MainMenu().Items[0].Label; title != "文件" {
+		t.Errorf("the menu is %q", title)
+	}
+	b.talk("About birds", "Hello", "Hi there", "More?") // the views follow the session still
+	b.shows("More?")
+	p = b.prefs
+	p.Mode, p.Size = look.Dark, 20
+	b.prefer(p)
+	if got := b.app.Settings().Theme().(*look.Theme).Options(); got.Mode != look.Dark || got.Size != 20 {
+		t.Errorf("the theme is %+v", got)
+	}
+	kept, err := settings.Load(t.Context(), b.s)
+	if err != nil || kept.Language != look.Chinese || kept.Mode != look.Dark || kept.Size != 20 {
+		t.Errorf("%v: kept %+v", err, kept)
+	}
+}
+
+func TestWelcome(t *testing.T) {
+	b := open(t, settings.Preferences{}, nil)
+	b.shows("Get a model for real work")
+	b.talk("T", "Hello")
+	b.hides("Get a model for real work")
+	b.f.Update(func(s *session.Snapshot) { s.Conversation = nil })
+	b.shows("Get a model for real work")
+	looktest.Press(b.w.Canvas(), "Choose a model…")
+	b.shows("Model and device")
+	b.key(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	looktest.Press(b.w.Canvas(), "Not now")
+	b.hides("Get a model for real work")
+	if kept, err := settings.Load(t.Context(), b.s); err != nil || !kept.Welcomed {
+		t.Errorf("%v: it will come again: %+v", err, kept)
+	}
+}
+
+func TestModelTrouble(t *testing.T) {
+	b := open(t, settings.Preferences{Model: session.LoadRequest{Model: "m"}}, nil)
+	b.f.Update(func(s *session.Snapshot) {
+		s.Model = &session.Model{State: session.Broken, Problem: &session.Problem{Kind: session.KindDeviceLost, Text: "The device was lost; load the model again."}}
+	})
+	b.shows("The device was lost; load the model again.")
+	b.calls()
+	looktest.Press(b.w.Canvas(), "Load again")
+	if got := b.calls(); !slices.Equal(got, []string{"Load[{m  }]"}) {
+		t.Errorf("calls are %v", got)
+	}
+	b.f.Update(func(s *session.Snapshot) { s.Model = &session.Model{State: session.Loaded, Name: "m"} })
+	b.hides("The device was lost")
+	b.f.Update(func(s *session.Snapshot) { s.Model = &session.Model{State: session.NoModel} })
+	b.shows("No model is loaded")
+}
+
+func TestNotices(t *testing.T) {
+	b := open(t, settings.Preferences{}, nil)
+	notice := func(id uint64, text string) session.Notice {
+		return session.Notice{ID: id, Problem: session.Problem{Text: text}}
+	}
+	b.f.Update(func(s *session.Snapshot) { s.Notices = []session.Notice{notice(1, "The disk is full.")} })
+	b.f.Update(func(s *session.Snapshot) {
+		s.Notices = []session.Notice{notice(1, "The disk is full."), notice(2, "The file went away.")}
+	})
+	if n := strings.Count(looktest.Text(b.w.Canvas()), "The disk is full."); n != 1 {
+		t.Errorf("a notice is shown %d times", n)
+	}
+	b.shows("The file went away.")
+	closed := false
+	looktest.Walk(b.notices.w.w.Canvas(), func(o fyne.CanvasObject) {
+		if x, ok := o.(*parts.Button); ok && x.Hint() == look.T("ui.notice.close") && !closed {
+			closed = true
+			x.Tapped(nil)
+		}
+	})
+	b.hides("The disk is full.")
+	b.shows("The file went away.")
+}
+
+func TestOpenAndReload(t *testing.T) {
+	var c store.Conversation
+	b := open(t, settings.Preferences{}, func(s *store.Store) {
+		var err error
+		if c, err = s.CreateConversation(context.Background(), store.Conversation{Title: "Old talk"}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	b.shows("Old talk")
+	b.calls()
+	b.openConversation(c.ID, "")
+	if got := b.calls(); !slices.Equal(got, []string{"Open[" + string(c.ID) + "]"}) {
+		t.Errorf("calls are %v", got)
+	}
+	if err := b.s.RenameConversation(t.Context(), c.ID, "New name"); err != nil {
+		t.Fatal(err)
+	}
+	b.f.Update(func(s *session.Snapshot) { s.Changes++ })
+	b.shows("New name")
+	b.talk("Title of it", "x")
+	if b.w.Title() != "Title of it – Kestrel" {
+		t.Errorf("the title is %q", b.w.Title())
+	}
+}
+
+func TestFind(t *testing.T) {
+	b := open(t, settings.Preferences{}, nil)
+	b.talk("T", "Which birds hover?", "Kestrels do. 红隼会悬停。", "And owls?", "Hardly ever; but kestrels always.")
+	b.press(fyne.KeyF)
+	test.Type(b.w.Canvas().Focused(), "KESTRELS")
+	b.shows("1 of 2")
+	if b.find.at != "m1" {
+		t.Errorf("at %s, want m1", b.find.at)
+	}
+	b.find.step(1)
+	b.find.step(1)
+	b.find.step(-1)
+	b.shows("2 of 2")
+	if b.find.at != "m3" {
+		t.Errorf("at %s, want m3", b.find.at)
+	}
+	b.find.entry.SetText("悬停")
+	b.shows("1 of 1")
+	b.find.entry.SetText("ostrich")
+	b.shows("Nothing found")
+}
+
+func TestRemembers(t *testing.T) {
+	b := open(t, settings.Preferences{}, nil)
+	b.press(fyne.KeyB)
+	b.press(fyne.KeyM)
+	b.hides(look.T("sidebar.new"))
+	if !b.panel.Visible() || !b.f.Watched() {
+		t.Error("Ctrl+M shows no monitor")
+	}
+	b.w.Resize(fyne.NewSize(900, 700))
+	b.remember()
+	if err := b.prefs.Save(t.Context(), b.s); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := settings.Load(t.Context(), b.s)
+	if err != nil || !kept.HideSidebar || !kept.ShowMonitor || kept.Width != 900 || kept.Height != 700 {
+		t.Errorf("%v: kept %+v", err, kept)
+	}
+	b.press(fyne.KeyM)
+	if b.panel.Visible() {
+		t.Error("Ctrl+M does not hide the monitor")
+	}
+	b.press(fyne.KeyK) // a search wants the sidebar
+	b.shows(look.T("sidebar.new"))
+}
+
+func TestPictures(t *testing.T) {
+	for name, p := range map[string]settings.Preferences{
+		"window-light-en": {Mode: look.Light, Language: look.English},
+		"window-light-zh": {Mode: look.Light, Language: look.Chinese},
+		"window-dark-en":  {Mode: look.Dark, Language: look.English},
+		"window-dark-zh":  {Mode: look.Dark, Language: look.Chinese},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, p, nil)
+			if strings.Contains(name, "light") {
+				b.talk("Birds", "Which bird **hovers**? 哪种鸟会悬停？", "The *kestrel* hovers in the wind. 红隼在风中悬停。\n\n- wings spread\n- tail fanned\n\n```go\nfmt.Println(\"红隼\") // a comment\n```")
+			}
+			b.w.Canvas().Focus(nil) // a cursor blinks
+			looktest.Picture(t, name, b.w.Canvas())
+		})
+	}
+}
