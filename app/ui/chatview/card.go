@@ -232,7 +232,7 @@ func (c *card) collect() {
 	if c.reads() {
 		c.objects = append(c.objects, c.progress)
 	}
-	if c.status.text.Text != "" {
+	if c.status.whole != "" {
 		c.objects = append(c.objects, c.status)
 	}
 	if c.doc.Stage == session.Ready {
@@ -282,7 +282,7 @@ func (c *card) arrange(width float32) float32 {
 	if c.hasPartial() {
 		put(c.line, pad, y+10, width-2*pad, 1)
 		y += 18
-		h := c.title.MinSize().Height
+		h := c.title.fit(room).Height
 		y += put(c.title, x, y, room, h) + 6
 		c.partAt = y
 		y += put(c.partial, x, y, room, c.partial.HeightFor(room))
@@ -295,8 +295,8 @@ func (c *card) arrange(width float32) float32 {
 // arrangeActions places the status at the left and the buttons at the right, or
 // below it where there is no room beside.
 func (c *card) arrangeActions(x, y, room float32) float32 {
-	status := c.status.MinSize()
-	if c.status.text.Text == "" {
+	status := c.status.fit(room)
+	if c.status.whole == "" {
 		status = fyne.Size{}
 	}
 	buttons := c.buttons()
@@ -324,6 +324,14 @@ func (c *card) arrangeActions(x, y, room float32) float32 {
 	} else {
 		put(c.status, x, y+(h-status.Height)/2, status.Width, status.Height)
 	}
+	ready := c.doc.Stage == session.Ready
+	if ready && total > room { // the length on a line of its own
+		of, w := c.wordsOf.MinSize(), c.words.MinSize()
+		put(c.words, x, y, w.Width, h)
+		put(c.wordsOf, x+w.Width+8, y+(h-of.Height)/2, of.Width, of.Height)
+		y += h + 6
+		ready = false
+	}
 	at := x + room
 	for i := len(buttons) - 1; i >= 0; i-- {
 		size := buttons[i].MinSize()
@@ -331,11 +339,10 @@ func (c *card) arrangeActions(x, y, room float32) float32 {
 		put(buttons[i], at, y, size.Width, h)
 		at -= 8
 	}
-	if c.doc.Stage == session.Ready {
-		of := c.wordsOf.MinSize()
+	if ready {
+		of, w := c.wordsOf.MinSize(), c.words.MinSize()
 		at -= of.Width + 6
 		put(c.wordsOf, at, y+(h-of.Height)/2, of.Width, of.Height)
-		w := c.words.MinSize()
 		at -= w.Width + 8
 		put(c.words, at, y, w.Width, h)
 	}

@@ -288,7 +288,7 @@ func (c *composer) arrange(width float32) float32 {
 		return c.height
 	}
 	c.width = width
-	const side = 38
+	side := max(38, theme.Size(theme.SizeNameInlineIcon)+20)
 	column := min(width-2*sideRoom, columnWidth+24)
 	x, y := (width-column)/2, float32(4)
 	if show(c.reason, c.reason.Text() != ""); c.reason.Visible() {
@@ -315,12 +315,14 @@ func (c *composer) arrange(width float32) float32 {
 	}
 	y += ground + 5
 	line := c.hint.MinSize().Height
-	for _, t := range []*caption{c.hint, c.told} {
-		put(t, x+8, y, t.MinSize().Width, line)
+	length := c.length.fit(column - 16)
+	said := c.hint
+	if c.told.whole != "" {
+		said = c.told
 	}
-	w := c.length.MinSize().Width
-	show(c.length, w+c.hint.MinSize().Width+40 < column || !c.hint.Visible())
-	put(c.length, x+column-8-w, y, w, line)
+	// the length of the conversation matters more than what is always there
+	put(c.length, x+column-8-length.Width, y, length.Width, line)
+	put(said, x+8, y, said.fit(column-length.Width-40).Width, line)
 	c.height = y + line + 8
 	if c.wanted != c.height {
 		c.wanted = c.height

@@ -56,7 +56,13 @@ func (e *empty) arrange(size fyne.Size) {
 	pick := e.pick.MinSize()
 	dropH := said + pick.Height + 38
 	askH := pick.Height + 6
-	rows := float32((len(e.asks) + 1) / 2)
+	half, columns := (column-8)/2, 2
+	for _, b := range e.asks {
+		if b.MinSize().Width > half {
+			half, columns = column, 1
+		}
+	}
+	rows := float32((len(e.asks) + columns - 1) / columns)
 	total := titleH + 6 + textH + 20 + dropH + 20 + rows*(askH+8)
 	x, y := (size.Width-column)/2, max(12, (size.Height-total)*0.42)
 	y += put(e.title, x, y, column, titleH) + 6
@@ -66,10 +72,10 @@ func (e *empty) arrange(size fyne.Size) {
 	put(e.said, x+62, y+14, inner, said)
 	put(e.pick, x+62, y+said+22, pick.Width, pick.Height)
 	y += dropH + 20
-	half := (column - 8) / 2
 	for i, b := range e.asks {
-		put(b, x+float32(i%2)*(half+8), y, half, askH)
-		if i%2 == 1 {
+		show(b, y+askH <= size.Height)
+		put(b, x+float32(i%columns)*(half+8), y, half, askH)
+		if i%columns == columns-1 {
 			y += askH + 8
 		}
 	}

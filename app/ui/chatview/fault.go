@@ -102,6 +102,10 @@ func (f *faultBox) arrange(width float32) float32 {
 		h := float32(0)
 		for _, b := range f.buttons {
 			size := b.MinSize()
+			if x > pad+30 && x+size.Width > width-pad { // the next line
+				x = pad + 30
+				y += h + 6
+			}
 			put(b, x, y, size.Width, size.Height)
 			x += size.Width + 8
 			h = max(h, size.Height)

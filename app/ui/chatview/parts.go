@@ -2,6 +2,8 @@ package chatview
 
 import (
 	"image/color"
+	"strings"
+	"unicode/utf8"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -40,11 +42,12 @@ func (f frameless) Size(n fyne.ThemeSizeName) float32       { return f.current()
 type caption struct {
 	widget.BaseWidget
 	color fyne.ThemeColorName
-	text  *canvas.Text
+	whole string
+	text  *canvas.Text // as much of it as there is room for
 }
 
 func newCaption(text string) *caption {
-	c := &caption{color: look.ColorMuted, text: &canvas.Text{Text: text}}
+	c := &caption{color: look.ColorMuted, whole: text, text: &canvas.Text{Text: text}}
 	c.ExtendBaseWidget(c)
 	c.style()
 	return c
@@ -56,10 +59,34 @@ func (c *caption) style() {
 }
 
 func (c *caption) set(text string) {
+	if c.whole != text {
+		c.whole = text
+		c.draw(text)
+	}
+}
+
+func (c *caption) draw(text string) {
 	if c.text.Text != text {
 		c.text.Text = text
 		c.text.Refresh()
 	}
+}
+
+// fit cuts the text so that it has room, part by part or else with an ellipsis,
+// and returns its size.
+func (c *caption) fit(width float32) fyne.Size {
+	c.draw(c.whole)
+	text := c.whole
+	for c.MinSize().Width > width && text != "" {
+		if i := strings.LastIndex(text, separator); i >= 0 {
+			text = text[:i]
+		} else {
+			_, n := utf8.DecodeLastRuneInString(text)
+			text = text[:len(text)-n]
+		}
+		c.draw(strings.TrimRight(text, " ") + "…")
+	}
+	return c.MinSize()
 }
 
 func (c *caption) MinSize() fyne.Size { c.style(); return c.text.MinSize() }
@@ -103,6 +130,7 @@ type bar struct {
 
 	at, y float32 // where it stands
 	right bool    // captions end there; else they begin there
+	room  float32 // for captions
 }
 
 func newBar() *bar {
@@ -125,7 +153,8 @@ func (b *bar) tell(hint string) {
 	b.label()
 }
 
-const barHeight = 28
+// barHeight is the height of a bar, which the size of text decides.
+func barHeight() float32 { return max(28, theme.Size(theme.SizeNameInlineIcon)+10) }
 
 // arrange places the bar in a row of the given width, from the left or from the
 // right.
@@ -144,36 +173,37 @@ func (b *bar) arrange(x, y, width float32, right bool) {
 	}
 	for _, o := range shown {
 		w := barWidth(o)
-		h := min(o.MinSize().Height, barHeight)
+		h := min(o.MinSize().Height, barHeight())
 		if _, ok := o.(*parts.Button); ok {
-			h = barHeight
+			h = barHeight()
 		}
 		o.Resize(fyne.NewSize(w, h))
-		o.Move(fyne.NewPos(at, y+(barHeight-h)/2))
+		o.Move(fyne.NewPos(at, y+(barHeight()-h)/2))
 		at += w
 	}
 	b.at, b.y, b.right = at+8, y, right
 	if right {
 		b.at = x + width - total - 8
 	}
+	b.room = max(width-total-8, 0)
 	b.label()
 }
 
 // label puts the captions in their places.
 func (b *bar) label() {
 	for _, c := range []*caption{b.about, b.hint} {
-		size := c.MinSize()
+		size := c.fit(b.room)
 		at := b.at
 		if b.right {
 			at -= size.Width
 		}
-		put(c, at, b.y+(barHeight-size.Height)/2, size.Width, size.Height)
+		put(c, at, b.y+(barHeight()-size.Height)/2, size.Width, size.Height)
 	}
 }
 
 func barWidth(o fyne.CanvasObject) float32 {
 	if b, ok := o.(*parts.Button); ok && b.Text == "" {
-		return barHeight + 2
+		return barHeight() + 2
 	}
 	return o.MinSize().Width
 }

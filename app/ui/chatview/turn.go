@@ -226,7 +226,7 @@ func (t *turn) collect() {
 		}
 		t.objects = append(t.objects, t.body)
 	}
-	if t.state.text.Text != "" {
+	if t.state.whole != "" {
 		t.objects = append(t.objects, t.state)
 	}
 	if t.fault != nil {
@@ -261,15 +261,15 @@ func (t *turn) arrange(width float32) float32 {
 			y += put(t.body, x, y, column, t.body.HeightFor(column)) + 4
 		}
 	}
-	if t.state.text.Text != "" {
-		h := t.state.MinSize().Height
+	if t.state.whole != "" {
+		h := t.state.fit(column).Height
 		y += put(t.state, x, y+4, column, h) + 8
 	}
 	if t.fault != nil {
 		y += put(t.fault, x, y+4, column, t.fault.arrange(column)) + 8
 	}
 	t.bar.arrange(x-6, y, column+12, t.user)
-	t.height = y + barHeight
+	t.height = y + barHeight()
 	return t.height
 }
 

@@ -197,7 +197,7 @@ func guessTurn(m *session.Message) func(float32) float32 {
 	return func(width float32) float32 {
 		em := theme.Size(theme.SizeNameText)
 		column := max(min(width-2*sideRoom, columnWidth), 100)
-		return card + barHeight + (1+lines*0.75+size*0.45*em/column)*1.6*em
+		return card + barHeight() + (1+lines*0.75+size*0.45*em/column)*1.6*em
 	}
 }
 

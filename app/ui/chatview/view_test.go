@@ -675,7 +675,7 @@ func TestTabLeavesTheEntry(t *testing.T) {
 	s.v.Focus()
 	seen := map[fyne.Focusable]bool{}
 	for range 60 {
-		test.FocusNext(s.w.Canvas())
+		s.w.Canvas().FocusNext()
 		f := s.w.Canvas().Focused()
 		if seen[f] {
 			break

@@ -10,7 +10,10 @@ import (
 	"kestrel/app/ui/look"
 )
 
-// parts of a line, apart.
+// separator stands between the parts of a line.
+const separator = " · "
+
+// dotted is a line of parts; empty ones are left out.
 func dotted(parts ...string) string {
 	kept := parts[:0:0]
 	for _, p := range parts {
@@ -18,7 +21,7 @@ func dotted(parts ...string) string {
 			kept = append(kept, p)
 		}
 	}
-	return strings.Join(kept, " · ")
+	return strings.Join(kept, separator)
 }
 
 // statsText says how fast an answer was written.

@@ -39,9 +39,11 @@ const (
 	barWidth    = 3
 	codePad     = 0.75 // em
 	cellPad     = 0.6  // em
-	buttonSize  = 26
 	boxSide     = 0.95 // em, of a task's box
 )
+
+// buttonSize is that of the button that copies code, in a text of a size.
+func buttonSize(em float32) float32 { return max(26, whole(1.3*em+8)) }
 
 // headings are the sizes of headings of level 1, 2, 3 and more, in em.
 var headings = [...]float32{1.55, 1.3, 1.12, 1}
@@ -115,18 +117,18 @@ func (p *placed) shift(first int, dx, dy float32) {
 
 func (p *placed) layOutCode(l *leaf, left, em float32) {
 	pad := codePad * em
-	head := float32(buttonSize) + 6
+	head := buttonSize(em) + 6
 	inner := p.width - left - 2*pad
 	if l.lang == "" { // the button stands beside the text
 		head = pad
-		inner -= buttonSize - 4
+		inner -= buttonSize(em) - 4
 	}
 	bottom := p.wrapCode(l, max(inner, em), head)
 	p.shift(0, left+pad, 0)
 	p.height = bottom + pad
 	back := shape{x: left, w: p.width - left, h: p.height, fill: fillCode, radius: 6}
 	p.shapes = append(p.shapes, back)
-	p.buttonX, p.buttonY = p.width-buttonSize-4, 4
+	p.buttonX, p.buttonY = p.width-buttonSize(em)-4, 4
 }
 
 // wrapCode sets code within width: line by line, broken where the width ends,

@@ -204,14 +204,15 @@ func put(o fyne.CanvasObject, x, y, w, h float32) {
 
 func (r *renderer) codeHead(l *leaf, top float32) {
 	v := r.view
+	side := buttonSize(v.look.size)
 	if name := languageName(l.lang); name != "" {
 		f := fonts.face(0, whole(v.look.size*small))
 		left := l.indent*v.look.size + codePad*v.look.size
-		r.text(name, f, roleMuted, left, top+l.box.buttonY+(buttonSize-f.height)/2+f.baseline, f.width(name))
+		r.text(name, f, roleMuted, left, top+l.box.buttonY+(side-f.height)/2+f.baseline, f.width(name))
 	}
 	b := r.buttons.take(newCopyButton)
 	b.show(l.code)
-	put(b, l.box.buttonX, top+l.box.buttonY, buttonSize, buttonSize)
+	put(b, l.box.buttonX, top+l.box.buttonY, side, side)
 }
 
 // selected draws the selected part of a line.
