@@ -60,9 +60,11 @@ type Actor struct {
 	saver  *saver
 	out    *publisher
 	memory *memoryWatch
-	group  sync.WaitGroup // inspections, transfers and the like
-	closed atomic.Bool
-	ended  chan struct{}
+	group  sync.WaitGroup // inspections and transfers
+	// inspections under way: each has a file and perhaps a process
+	inspections chan struct{}
+	closed      atomic.Bool
+	ended       chan struct{}
 
 	state // the loop's
 }
@@ -94,6 +96,7 @@ func Start(o Options) *Actor {
 	a := &Actor{o: o.withDefaults(), ended: make(chan struct{})}
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	a.inbox.wake = make(chan struct{}, 1)
+	a.inspections = make(chan struct{}, inspectAtOnce)
 	a.model = &Model{State: NoModel}
 	a.convs = map[store.ID]*conversation{}
 	a.out = newPublisher()
@@ -104,6 +107,9 @@ func Start(o Options) *Actor {
 	go a.loop()
 	return a
 }
+
+// inspectAtOnce is how many documents are inspected at a time.
+const inspectAtOnce = 2
 
 // inbox is a queue of what the loop is to do; putting never waits.
 type inbox struct {

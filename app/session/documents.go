@@ -161,6 +161,12 @@ func (a *Actor) inspect(d *docState) {
 	start := time.Now()
 	a.group.Go(func() {
 		defer cancel()
+		select {
+		case a.inspections <- struct{}{}:
+			defer func() { <-a.inspections }()
+		case <-ctx.Done():
+			return
+		}
 		found, err := a.worker.inspect(ctx, path, tokenizer, func(f inspection, done, total int64) {
 			a.do(func() {
 				if d.inspection == n {

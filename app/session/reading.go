@@ -211,7 +211,8 @@ func summaryTokens(words int) int { return 3*words + 32 }
 // source is a document's text, to be opened when it is read.
 func (a *Actor) source(d *docState) *dialog.Source {
 	path, hash := d.row.Path, d.row.Hash
-	return &dialog.Source{Key: hash, Open: func(ctx context.Context) (*document.Document, error) {
+	// the same bytes under another name may be of another format, and so another text
+	return &dialog.Source{Key: d.row.Format + " " + hash, Open: func(ctx context.Context) (*document.Document, error) {
 		doc, err := document.Open(ctx, path, a.o.Documents)
 		if err != nil {
 			return nil, err
