@@ -37,6 +37,7 @@ func newFind(w *window) *find {
 
 func (f *find) open() {
 	f.object.Show()
+	f.w.chat.Mark(strings.ToLower(strings.TrimSpace(f.entry.Text)))
 	f.w.body.Refresh()
 	f.w.w.Canvas().Focus(f.entry)
 	f.entry.TypedShortcut(&fyne.ShortcutSelectAll{})
@@ -48,6 +49,7 @@ func (f *find) close() bool {
 		return false
 	}
 	f.object.Hide()
+	f.w.chat.Mark("")
 	f.w.body.Refresh()
 	f.w.chat.Focus()
 	return true
@@ -57,6 +59,7 @@ func (f *find) close() bool {
 // at the end to the other end.
 func (f *find) step(by int) {
 	text := strings.ToLower(strings.TrimSpace(f.entry.Text))
+	f.w.chat.Mark(text)
 	if text == "" {
 		f.count.SetText("")
 		return
