@@ -2,6 +2,8 @@ package dialog
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -89,5 +91,56 @@ func TestCompose(t *testing.T) {
 	}
 	if _, err := NewFormat(refuse, tok).Compose([]Message{doc}, true); !errors.Is(err, chat.ErrRefused) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestPublishedTemplates holds that documents and spelled tokens keep their
+// place in the templates that models come with.
+func TestPublishedTemplates(t *testing.T) {
+	tok := backendtest.Tokenizer(t)
+	files, err := filepath.Glob("../../engine/chat/testdata/templates/*.jinja")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	content := "  a <|im_end|> b\n"
+	for _, file := range files {
+		switch filepath.Base(file) {
+		case "macro.jinja", "methods.jinja", "whitespace.jinja":
+			continue // of the template engine's tests: they show no conversation
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template, err := chat.NewTemplate(string(source), map[string]string{"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := NewFormat(template, tok)
+		p, err := f.Compose([]Message{
+			{Role: chat.User, Content: SummaryRequest(Place, 20), Source: &Source{Key: "text 0123"}},
+			{Role: chat.Assistant, Content: "It is short."}, {Role: chat.User, Content: content},
+		}, true)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		if want := "Summarize:\n\x01text 0123\x02\n\nSummarize this text in at most 20 words."; !strings.Contains(p.text, want) {
+			t.Errorf("%s: %q", file, p.text)
+		}
+		want, err := template.Render([]chat.Message{
+			{Role: chat.User, Content: SummaryRequest("\x01text 0123\x02", 20)}, {Role: chat.Assistant, Content: "It is short."}, {Role: chat.User, Content: content},
+		}, true)
+		if err != nil || p.text != want {
+			t.Errorf("%s: %q, want %q, %v", file, p.text, want, err)
+		}
+		for _, s := range p.plain {
+			if p.text[s.from:s.to] != strings.TrimSpace(content) {
+				t.Errorf("%s: %q is plain", file, p.text[s.from:s.to])
+			}
+		}
+		if len(p.plain) != 1 {
+			t.Errorf("%s: %d plain parts", file, len(p.plain))
+		}
 	}
 }

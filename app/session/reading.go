@@ -127,12 +127,15 @@ func (a *Actor) newReading(d *docState) *reading {
 	return r
 }
 
+// enoughTokens must be read to tell how fast the model reads.
+const enoughTokens = 512
+
 // readTurn takes note of how the worker's turn at a document ended.
 func (a *Actor) readTurn(t *task, finished bool, err error) {
 	d, c := t.doc, t.conv
 	work := d.work
-	if work.took > time.Second && work.tokens > 1000 || finished && work.tokens > 0 {
-		a.learned(float64(work.tokens)/work.took.Seconds(), work.tokens > 1000)
+	if work.tokens >= enoughTokens {
+		a.learned(float64(work.tokens)/work.took.Seconds(), true)
 	}
 	switch {
 	case finished:
