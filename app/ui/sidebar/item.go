@@ -18,6 +18,7 @@ type item struct {
 	widget.BaseWidget
 	view *View
 	row  row
+	at   int // in the list
 
 	icon    *widget.Icon
 	indent  *fyne.Container
@@ -48,6 +49,10 @@ func newItem(v *View) *item {
 
 // CreateRenderer implements fyne.Widget.
 func (it *item) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRenderer(it.body) }
+
+// Tapped opens the row. The list's own item behind it is not given the tap, as
+// Fyne looks for the front one that takes taps of either button.
+func (it *item) Tapped(*fyne.PointEvent) { it.view.list.Select(it.at) }
 
 // TappedSecondary opens the menu of the row.
 func (it *item) TappedSecondary(ev *fyne.PointEvent) { it.view.menu(it.row, ev.AbsolutePosition) }

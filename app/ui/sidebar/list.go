@@ -26,6 +26,7 @@ func newList(v *View) *list {
 	l.UpdateItem = func(i int, o fyne.CanvasObject) {
 		if i < len(v.rows) {
 			r := v.rows[i]
+			o.(*item).at = i
 			o.(*item).fill(r, r.kind == conversationRow && r.id == v.current, time.Now())
 		}
 	}

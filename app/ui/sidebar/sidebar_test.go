@@ -426,3 +426,26 @@ func TestPictures(t *testing.T) {
 		looktest.Picture(t, "search", b.w.Canvas())
 	})
 }
+
+// TestClickOpens taps what the window's driver taps: the front widget that takes
+// taps of either button.
+func TestClickOpens(t *testing.T) {
+	var second store.Conversation
+	b := open(t, look.Options{}, look.English, func(s *store.Store) {
+		second = add(t, s, "Second", "", "hello")
+		add(t, s, "First", "", "hello")
+	})
+	for _, o := range test.LaidOutObjects(b.w.Content()) {
+		it, ok := o.(*item)
+		if !ok || it.row.id != second.ID {
+			continue
+		}
+		if _, ok := o.(fyne.SecondaryTappable); !ok {
+			t.Fatal("the item has no menu: the test is pointless")
+		}
+		test.Tap(o.(fyne.Tappable))
+	}
+	if want := string(second.ID) + "/"; !slices.Equal(b.opened, []string{want}) {
+		t.Errorf("opened %v, want %s", b.opened, want)
+	}
+}
