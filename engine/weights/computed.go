@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -61,7 +60,7 @@ func (t Tensor) Load(ctx context.Context, buf []byte) (Tensor, error) {
 }
 
 // LoadProgress is Load for one who waits: progress is told how many rows are
-// there, by one goroutine at a time.
+// there.
 func (t Tensor) LoadProgress(ctx context.Context, buf []byte, progress func(rows int)) (Tensor, error) {
 	if t.Data != nil || t.rows == nil {
 		return t, nil
@@ -89,8 +88,7 @@ func (t Tensor) compute(ctx context.Context, dst []byte, progress func(rows int)
 	step := max(1, pieceElements/max(1, length))
 	row := t.DType.Bytes(length)
 	var next atomic.Int64
-	var mu sync.Mutex
-	done := 0
+	finished := make(chan int)
 	g, ctx := errgroup.WithContext(ctx)
 	for range min(runtime.GOMAXPROCS(0), (rows+step-1)/step) {
 		g.Go(func() error {
@@ -106,14 +104,21 @@ func (t Tensor) compute(ctx context.Context, dst []byte, progress func(rows int)
 				if err := t.rows(dst[int64(i)*row:int64(i+n)*row], i, n); err != nil {
 					return err
 				}
-				mu.Lock()
-				done += n
-				progress(done)
-				mu.Unlock()
+				finished <- n
 			}
 		})
 	}
-	return g.Wait()
+	var err error
+	go func() {
+		err = g.Wait()
+		close(finished)
+	}()
+	done := 0
+	for n := range finished {
+		done += n
+		progress(done)
+	}
+	return err
 }
 
 // Part returns n rows of the tensor from row i on, as a tensor of its own.
