@@ -324,7 +324,7 @@ func TestStoreFails(t *testing.T) {
 func TestAnswerCannotBeStored(t *testing.T) {
 	w := start(t, backendtest.New("Fine."), Options{})
 	w.load("demo")
-	db, err := sql.Open("sqlite", filepath.Join(w.dir, "kestrel.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.dir, "kestrel.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
