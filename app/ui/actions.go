@@ -45,9 +45,10 @@ func (w *window) newConversation(folder store.ID) {
 	w.chat.Focus()
 }
 
-// openConversation opens a conversation, at a message that a search found or,
-// for "", at its end.
-func (w *window) openConversation(id, message store.ID) {
+// openConversation opens a conversation, at a message that a search for text
+// found or, for "", at its end.
+func (w *window) openConversation(id, message store.ID, text string) {
+	w.chat.Mark(text)
 	w.session.Open(string(id))
 	if message != "" {
 		w.chat.Reveal(string(message))

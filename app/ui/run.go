@@ -49,7 +49,8 @@ const ending = 10 * time.Second
 // main goroutine. The error is ErrNoDisplay where no window can be opened, or
 // what kept the data from being opened.
 func Run(o Options) error {
-	if err := display.Check(o.Getenv); err != nil {
+	screen, err := display.Check(o.Getenv)
+	if err != nil {
 		return err
 	}
 	system := look.SystemLanguage(o.Getenv)
@@ -75,6 +76,7 @@ func Run(o Options) error {
 	engine := session.Start(session.Options{Engine: backend.Vulkan{}, Store: s, Library: lib})
 	meter := sensors.New(sensors.Options{})
 	w := newWindow(a, s, engine, monitor.NewRecorder(engine, meter), parts.Background{}, prefs, system)
+	w.fit(screen.Width, screen.Height)
 	for _, err := range []error{prefsErr, libErr} {
 		if err != nil {
 			w.problem(err)

@@ -64,14 +64,23 @@ func newWindow(a fyne.App, s *store.Store, sess session.Session, r *monitor.Reco
 	w.w.SetPadded(false)
 	w.w.SetMaster()
 	w.w.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) { w.chat.Drop(uris) })
-	width, height := p.Width, p.Height
+	w.notices = newNotices(w)
+	w.build()
+	w.fit(0, 0)
+	return w
+}
+
+// fit gives the window the size that is remembered, or the usual one, as far as
+// a screen has room; 0 is one of unknown size.
+func (w *window) fit(screenWidth, screenHeight float32) {
+	width, height := w.prefs.Width, w.prefs.Height
 	if width < 400 || height < 300 {
 		width, height = usualWidth, usualHeight
 	}
-	w.notices = newNotices(w)
-	w.build()
+	if screenWidth > 0 && screenHeight > 0 {
+		width, height = min(width, screenWidth), min(height, screenHeight)
+	}
 	w.w.Resize(fyne.NewSize(width, height))
-	return w
 }
 
 // build makes all views in the present language.

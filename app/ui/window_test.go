@@ -302,7 +302,7 @@ func TestOpenAndReload(t *testing.T) {
 	})
 	b.shows("Old talk")
 	b.calls()
-	b.openConversation(c.ID, "")
+	b.openConversation(c.ID, "", "")
 	if got := b.calls(); !slices.Equal(got, []string{"Open[" + string(c.ID) + "]"}) {
 		t.Errorf("calls are %v", got)
 	}
@@ -355,6 +355,11 @@ func TestRemembers(t *testing.T) {
 	kept, err := settings.Load(t.Context(), b.s)
 	if err != nil || !kept.HideSidebar || !kept.ShowMonitor || kept.Width != 900 || kept.Height != 700 {
 		t.Errorf("%v: kept %+v", err, kept)
+	}
+	b.prefs = kept
+	b.fit(800, 600) // a screen that is smaller
+	if size := b.w.Canvas().Size(); size.Width > 800 || size.Height > 600 {
+		t.Errorf("the window is %v on a screen of 800 by 600", size)
 	}
 	b.press(fyne.KeyM)
 	if b.panel.Visible() {

@@ -18,7 +18,7 @@ func TestNoDisplay(t *testing.T) {
 		{nil, "there is no display"},
 		{map[string]string{"WAYLAND_DISPLAY": "wayland-0"}, "Xwayland"},
 	} {
-		err := Check(func(name string) string { return c.env[name] })
+		_, err := Check(func(name string) string { return c.env[name] })
 		if !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: %v, want an ErrNone with %q", c.env, err, c.want)
 		}

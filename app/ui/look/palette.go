@@ -88,7 +88,7 @@ var dark = palette{
 	theme.ColorNameHeaderBackground:          rgb(0x1C2025),
 	theme.ColorNameMenuBackground:            rgb(0x242A31),
 	theme.ColorNameOverlayBackground:         rgb(0x20252B),
-	theme.ColorNameInputBackground:           rgb(0x22272D),
+	theme.ColorNameInputBackground:           rgb(0x272D34),
 	theme.ColorNameInputBorder:               rgb(0x424B55),
 	theme.ColorNameInnerWindowBorder:         rgb(0x39424B),
 	theme.ColorNameInnerWindowBorderInactive: rgb(0x2D343B),

@@ -34,8 +34,8 @@ type Chooser struct {
 
 	list      *modelList
 	transfers *transfers
-	device    *widget.Select
-	precision *widget.Select
+	device    *parts.Select
+	precision *parts.Select
 	about     *widget.Label
 	note      *widget.RichText
 	memory    *fyne.Container // the estimate
@@ -60,8 +60,8 @@ func Open(o Options) *Chooser {
 	c.problem = parts.Text("")
 	c.problem.Importance = widget.DangerImportance
 	c.problem.Hide()
-	c.device = widget.NewSelect(nil, func(string) { c.estimate() })
-	c.precision = widget.NewSelect(nil, func(string) { c.estimate() })
+	c.device = parts.NewSelect(nil, func(string) { c.estimate() })
+	c.precision = parts.NewSelect(nil, func(string) { c.estimate() })
 	var names []string
 	for _, p := range checkpoint.Precisions() {
 		names = append(names, strings.ToUpper(p.String()))

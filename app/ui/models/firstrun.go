@@ -14,22 +14,19 @@ import (
 // FirstRun is the card that says how to get a model for real work. get opens
 // the chooser, dismiss is told that the user wants it to go.
 func FirstRun(o Options, get, dismiss func()) fyne.CanvasObject {
-	sizes := parts.Text("")
-	sizes.Hide()
+	text := parts.Muted(look.T("models.first.text"))
 	card := parts.Column(
 		parts.Heading(look.T("models.first.title")),
-		parts.Text(look.T("models.first.text")),
-		sizes,
+		text,
 		container.NewHBox(parts.NewButton(look.T("models.first.get"), get).Primary(),
 			parts.NewButton(look.T("models.import"), func() { (&Chooser{o: o}).importModel() }),
 			parts.NewButton(look.T("models.first.later"), dismiss)),
 	)
 	o.Loop.Work(func() func() {
-		text := advice(o.Session)
+		sizes := advice(o.Session)
 		return func() {
-			if text != "" {
-				sizes.SetText(text)
-				sizes.Show()
+			if sizes != "" {
+				parts.SetMuted(text, look.T("models.first.text")+" "+sizes)
 				card.Refresh()
 			}
 		}

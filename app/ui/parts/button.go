@@ -112,3 +112,27 @@ func (e *Entry) TypedKey(ev *fyne.KeyEvent) {
 		e.Entry.TypedKey(ev)
 	}
 }
+
+// Select is a choice out of a list that passes on keys it has no use for.
+type Select struct{ widget.Select }
+
+// NewSelect returns a choice.
+func NewSelect(options []string, changed func(string)) *Select {
+	s := &Select{}
+	s.Options, s.OnChanged = options, changed
+	s.PlaceHolder = "–"
+	s.ExtendBaseWidget(s)
+	return s
+}
+
+// TypedKey opens the list on Enter as on Space.
+func (s *Select) TypedKey(ev *fyne.KeyEvent) {
+	switch ev.Name {
+	case fyne.KeySpace, fyne.KeyUp, fyne.KeyDown, fyne.KeyLeft, fyne.KeyRight:
+		s.Select.TypedKey(ev)
+	case fyne.KeyReturn, fyne.KeyEnter:
+		s.Select.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+	default:
+		Pass(s, ev)
+	}
+}

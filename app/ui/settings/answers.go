@@ -22,9 +22,9 @@ import (
 // and presets of both. Changed is told of each change.
 type answers struct {
 	object fyne.CanvasObject
-	system *widget.Entry
+	system *parts.Entry
 	fields []*field
-	preset *widget.Select
+	preset *parts.Select
 
 	o        Options
 	sampling session.Sampling
@@ -42,10 +42,10 @@ type field struct {
 }
 
 func newAnswers(o Options, system string, s session.Sampling, changed func(string, session.Sampling)) *answers {
-	a := &answers{o: o, sampling: s, changed: changed, system: widget.NewMultiLineEntry(), problem: parts.Text("")}
+	a := &answers{o: o, sampling: s, changed: changed, system: parts.NewEntry(), problem: parts.Text("")}
 	a.problem.Importance = widget.DangerImportance
 	a.problem.Hide()
-	a.system.Wrapping = fyne.TextWrapWord
+	a.system.MultiLine, a.system.Wrapping, a.system.Scroll = true, fyne.TextWrapWord, fyne.ScrollVerticalOnly
 	a.system.SetMinRowsVisible(3)
 	a.system.SetPlaceHolder(look.T("settings.system.hint"))
 	a.system.OnChanged = func(string) { a.change() }
@@ -71,7 +71,7 @@ func newAnswers(o Options, system string, s session.Sampling, changed func(strin
 		func(s *session.Sampling, t string) bool { return readCount(&s.MaxTokens, t, 1<<24) })
 	number(look.T("settings.seed"), look.T("settings.seed.hint"), seedText, readSeed)
 
-	a.preset = widget.NewSelect(nil, a.takePreset)
+	a.preset = parts.NewSelect(nil, a.takePreset)
 	a.preset.PlaceHolder = look.T("settings.preset.none")
 	presets := container.NewBorder(nil, nil, widget.NewLabel(look.T("settings.preset")), container.NewHBox(
 		parts.NewIconButton("", theme.DocumentSaveIcon(), look.T("settings.preset.save"), o.Hint, a.savePreset),

@@ -47,15 +47,15 @@ func Show(o Options) {
 		p.System, p.Sampling = system, &s
 		change()
 	})
-	tabs := container.NewAppTabs(
-		container.NewTabItem(look.T("settings.look"), page(lookPage(o, &p, change))),
-		container.NewTabItem(look.T("settings.answers"), page(parts.Column(parts.Muted(look.T("settings.answers.new")), a.object))),
-		container.NewTabItem(look.T("settings.model"), page(modelPage(o))),
-		container.NewTabItem(look.T("settings.data"), page(dataPage(o))),
+	tabs := parts.NewTabs(
+		parts.Tab{Name: look.T("settings.look"), Page: page(lookPage(o, &p, change))},
+		parts.Tab{Name: look.T("settings.answers"), Page: page(parts.Column(parts.Muted(look.T("settings.answers.new")), a.object))},
+		parts.Tab{Name: look.T("settings.model"), Page: page(modelPage(o))},
+		parts.Tab{Name: look.T("settings.data"), Page: page(dataPage(o))},
 	)
 	var d *dialog.CustomDialog
 	closer := parts.NewButton(look.T("parts.close"), func() { d.Hide() }).Primary()
-	d = parts.Show(o.Window, look.T("settings.title"), fyne.NewSize(680, 560), tabs, closer)
+	d = parts.Show(o.Window, look.T("settings.title"), fyne.NewSize(680, 560), tabs.Object, closer)
 	o.Window.Canvas().Focus(closer)
 }
 
@@ -87,8 +87,8 @@ func page(content fyne.CanvasObject) fyne.CanvasObject {
 }
 
 // choice is a Select over values with names, without telling of the first.
-func choice[T comparable](names []string, values []T, now T, chosen func(T)) *widget.Select {
-	s := widget.NewSelect(names, nil)
+func choice[T comparable](names []string, values []T, now T, chosen func(T)) *parts.Select {
+	s := parts.NewSelect(names, nil)
 	s.SetSelectedIndex(max(slices.Index(values, now), 0))
 	s.OnChanged = func(string) { chosen(values[s.SelectedIndex()]) }
 	return s
@@ -140,7 +140,7 @@ func dataPage(o Options) fyne.CanvasObject {
 	for _, b := range budgets {
 		names = append(names, look.Bytes(b))
 	}
-	budget := widget.NewSelect(names, nil)
+	budget := parts.NewSelect(names, nil)
 	do := func(f func(ctx context.Context) error, then func()) {
 		o.Loop.Work(func() func() {
 			err := f(context.Background())

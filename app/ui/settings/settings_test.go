@@ -66,7 +66,16 @@ func find[T fyne.CanvasObject](b *bench) []T {
 	return out
 }
 
-func (b *bench) tab(i int) { find[*container.AppTabs](b)[0].SelectIndex(i) }
+func (b *bench) tab(i int) {
+	b.t.Helper()
+	name := []string{"Look", "Answers", "Model", "Data"}[i]
+	if look.Current() == look.Chinese {
+		name = []string{"外观", "回答", "模型", "数据"}[i]
+	}
+	if !looktest.Press(b.w.Canvas(), name) {
+		b.t.Fatalf("no page %q", name)
+	}
+}
 
 func (b *bench) calls() []string {
 	var out []string
@@ -80,7 +89,7 @@ func TestLookPage(t *testing.T) {
 	b := newBench(t, look.Options{}, look.English)
 	b.o.Preferences = Preferences{Mode: look.Dark}
 	Show(b.o)
-	selects := find[*widget.Select](b)
+	selects := find[*parts.Select](b)
 	if len(selects) != 4 || selects[1].Selected != "Dark" {
 		t.Fatalf("%d choices, of which the theme is %q", len(selects), selects[1].Selected)
 	}
@@ -102,10 +111,10 @@ func TestAnswersPage(t *testing.T) {
 	Show(b.o)
 	b.tab(1)
 	entries := find[*parts.Entry](b)
-	if len(entries) != 7 {
-		t.Fatalf("%d fields, want 7", len(entries))
+	if len(entries) != 8 {
+		t.Fatalf("%d fields, want 8", len(entries))
 	}
-	system := find[*widget.Entry](b)[0]
+	system, entries := entries[0], entries[1:]
 	system.SetText("Answer in Chinese. 用中文回答。")
 	for i, text := range []string{"0.25", "0.5", "40", "0.05", "1.1", "256", "7"} {
 		entries[i].SetText(text)
@@ -135,8 +144,8 @@ func TestPresets(t *testing.T) {
 	b := newBench(t, look.Options{}, look.English)
 	Show(b.o)
 	b.tab(1)
-	system, temperature := find[*widget.Entry](b)[0], find[*parts.Entry](b)[0]
-	preset := find[*widget.Select](b)[0]
+	system, temperature := find[*parts.Entry](b)[0], find[*parts.Entry](b)[1]
+	preset := find[*parts.Select](b)[0]
 	button := func(hint string) {
 		t.Helper()
 		for _, p := range find[*parts.Button](b) {
@@ -191,18 +200,18 @@ func TestPresets(t *testing.T) {
 func TestConversation(t *testing.T) {
 	b := newBench(t, look.Options{}, look.English)
 	ShowConversation(b.o, &session.Conversation{ID: "c", System: "Be brief.", Sampling: session.Sampling{Temperature: 0.3}})
-	if e := find[*parts.Entry](b)[0]; e.Text != "0.3" {
+	if e := find[*parts.Entry](b)[1]; e.Text != "0.3" {
 		t.Errorf("the temperature is %q", e.Text)
 	}
 	if got := b.calls(); len(got) > 0 {
 		t.Errorf("opening it changes the conversation: %v", got)
 	}
-	find[*widget.Entry](b)[0].SetText("Be long.")
+	find[*parts.Entry](b)[0].SetText("Be long.")
 	calls := b.calls()
 	if !slices.Contains(calls, "SetSystem[Be long.]") {
 		t.Errorf("calls are %v", calls)
 	}
-	find[*parts.Entry](b)[0].SetText("0.9")
+	find[*parts.Entry](b)[1].SetText("0.9")
 	if calls = b.calls(); len(calls) != 1 || !strings.HasPrefix(calls[0], "SetSampling[{0.9") {
 		t.Errorf("calls are %v", calls)
 	}
@@ -232,7 +241,7 @@ func TestDataPage(t *testing.T) {
 	if !looktest.Shows(b.w.Canvas(), b.s.Dir()) || !looktest.Shows(b.w.Canvas(), "0 saved states take 0 B of 2.0 GiB") {
 		t.Error(looktest.Text(b.w.Canvas()))
 	}
-	find[*widget.Select](b)[0].SetSelected("512 MiB")
+	find[*parts.Select](b)[0].SetSelected("512 MiB")
 	if u, err := b.s.StateUsage(t.Context()); err != nil || u.Budget != 512<<20 {
 		t.Errorf("%v: the budget is %v", err, u.Budget)
 	}

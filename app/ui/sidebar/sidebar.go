@@ -22,11 +22,13 @@ type Options struct {
 	Window fyne.Window
 	Loop   parts.Loop
 
-	Open    func(conversation store.ID, message store.ID) // message is "" or what a search found
-	New     func(folder store.ID)                         // begin a conversation
-	Abandon func(conversation store.ID)                   // it is about to be deleted
-	Problem func(error)                                   // tell the user
-	Hint    func(string)                                  // what the widget under the mouse does; may be nil
+	// Open opens a conversation, at a message that a search for text found; both
+	// are "" without a search.
+	Open    func(conversation, message store.ID, text string)
+	New     func(folder store.ID)       // begin a conversation
+	Abandon func(conversation store.ID) // it is about to be deleted
+	Problem func(error)                 // tell the user
+	Hint    func(string)                // what the widget under the mouse does; may be nil
 }
 
 // wait is how long after the last letter a search begins.
@@ -194,9 +196,9 @@ func (v *View) choose(i int) {
 		v.closed[r.id] = !v.closed[r.id]
 		v.show()
 	case conversationRow:
-		v.o.Open(r.id, "")
+		v.o.Open(r.id, "", "")
 	case hitRow:
-		v.o.Open(r.id, r.hit.Message)
+		v.o.Open(r.id, r.hit.Message, strings.TrimSpace(v.content.query))
 	}
 }
 

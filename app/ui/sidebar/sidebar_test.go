@@ -27,6 +27,7 @@ type bench struct {
 	w         fyne.Window
 	loop      *parts.ManualLoop
 	opened    []string
+	sought    string
 	news      []store.ID
 	abandoned []store.ID
 	problems  []error
@@ -46,7 +47,8 @@ func open(t testing.TB, o look.Options, l look.Language, fill func(*store.Store)
 	b := &bench{t: t, s: s, w: test.NewWindow(nil), loop: &parts.ManualLoop{}}
 	t.Cleanup(b.w.Close)
 	b.View = New(Options{Store: s, Window: b.w, Loop: b.loop,
-		Open: func(c, m store.ID) {
+		Open: func(c, m store.ID, text string) {
+			b.sought = text
 			b.opened = append(b.opened, string(c)+"/"+string(m))
 			b.SetCurrent(c)
 		},
@@ -219,6 +221,9 @@ func TestSearch(t *testing.T) {
 	l.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
 	if len(b.opened) != 1 || !strings.HasPrefix(b.opened[0], string(c.ID)+"/") || strings.HasSuffix(b.opened[0], "/") {
 		t.Errorf("opened %q, want the message in %s", b.opened, c.ID)
+	}
+	if b.sought != "kestrel" {
+		t.Errorf("opened for %q, want what was sought", b.sought)
 	}
 	b.search.SetText("红隼悬停")
 	b.loop.Advance(time.Second)
