@@ -75,6 +75,7 @@ func Run(o Options) error {
 	}
 	engine := session.Start(session.Options{Engine: backend.Vulkan{}, Store: s, Library: lib})
 	meter := sensors.New(sensors.Options{})
+	defer meter.Close()
 	w := newWindow(a, s, engine, monitor.NewRecorder(engine, meter), parts.Background{}, prefs, system)
 	w.fit(screen.Width, screen.Height)
 	for _, err := range []error{prefsErr, libErr} {

@@ -97,7 +97,7 @@ func (w *window) build() {
 		w.panel.Hide()
 	}
 	w.chat = chatview.New(w.session, chatview.Deps{Window: w.w, ChooseModel: w.openChooser, Escape: w.escapeIdle, Do: w.loop.Do})
-	w.panel = monitor.NewPanel(w.recorder)
+	w.panel = monitor.NewPanel(w.recorder, w.loop)
 	w.banner = newBanner(w)
 	w.welcome = container.NewStack()
 	w.notices.rebuild()

@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/parts"
 )
 
 // Panel shows what a Recorder records, from Show to Hide: whoever hides what the
@@ -23,8 +23,8 @@ type Panel struct {
 	widget.BaseWidget
 	recorder *Recorder
 	now      func() time.Time
-	do       func(func()) // hands work to Fyne's goroutine
-	stop     func()       // nil while hidden
+	loop     parts.Loop
+	stop     func() // nil while hidden
 	newest   atomic.Pointer[Sample]
 	shown    *Sample
 	device   string // whose list of devices is shown; "?" for none yet
@@ -52,8 +52,8 @@ type Panel struct {
 var spans = []time.Duration{5 * time.Minute, 30 * time.Minute, 0}
 
 // NewPanel returns a hidden panel in the present language.
-func NewPanel(r *Recorder) *Panel {
-	p := &Panel{recorder: r, now: time.Now, do: fyne.Do, device: "?", span: spans[0],
+func NewPanel(r *Recorder, l parts.Loop) *Panel {
+	p := &Panel{recorder: r, now: time.Now, loop: l, device: "?", span: spans[0],
 		name: newText(theme.ColorNameForeground, theme.SizeNameSubHeadingText).bold(), about: newText(look.ColorMuted, theme.SizeNameCaptionText),
 		warning: widget.NewLabel(""), gauges: newGauges(), breakdown: newBreakdown(), heaps: newHeaps(), plot: newPlot(),
 		memoryRow: newLegendRow(), tokensRow: newLegendRow(), programs: newPrograms(), devices: newDevices()}
@@ -137,7 +137,7 @@ func (p *Panel) receive(s *Sample) {
 	if p.newest.Swap(s) != nil {
 		return
 	}
-	p.do(func() {
+	p.loop.Do(func() {
 		if s := p.newest.Swap(nil); s != nil && p.stop != nil {
 			p.draw(s)
 		}
@@ -218,16 +218,13 @@ func (p *Panel) listDevices() {
 	if p.shown != nil && p.shown.Memory.Loaded {
 		inUse = deviceKey(p.shown.Memory.Device)
 	}
-	go func() {
+	p.loop.Work(func() func() {
 		ctx, cancel := context.WithTimeout(context.Background(), listing)
 		defer cancel()
 		all, err := p.recorder.source.Devices(ctx)
-		if errors.Is(err, context.Canceled) {
-			return
-		}
-		p.do(func() {
+		return func() {
 			p.devices.set(all, inUse, err)
 			p.content.Refresh()
-		})
-	}()
+		}
+	})
 }

@@ -75,6 +75,12 @@ func newSource() *source {
 		{Index: 2, Name: "llvmpipe (LLVM 22.1, 256 bits)", Type: vulkan.Software, Driver: "llvmpipe", DriverVersion: "Mesa 26.2.6", API: "1.4.318", Usable: true}}}
 }
 
+// source is the panel's loop as well.
+
+func (s *source) Work(f func() func())                      { s.jobs <- f() }
+func (s *source) Do(f func())                               { s.jobs <- f }
+func (s *source) After(time.Duration, func()) (stop func()) { panic("the panel waits for nothing") }
+
 // job does the next work that is handed to Fyne's goroutine.
 func (s *source) job(t testing.TB) {
 	t.Helper()
@@ -116,9 +122,8 @@ func shownPanel(t testing.TB, size fyne.Size, s *Sample) (*Panel, fyne.Window, *
 	r := NewRecorder(src, sensors.New(sensors.Options{}))
 	t.Cleanup(r.Close)
 	remember(r)
-	p := NewPanel(r)
+	p := NewPanel(r, src)
 	p.now = func() time.Time { return moment }
-	p.do = func(f func()) { src.jobs <- f }
 	w := test.NewTempWindow(t, p)
 	w.SetPadded(false)
 	w.Resize(size)

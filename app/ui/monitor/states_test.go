@@ -165,8 +165,7 @@ func TestPaused(t *testing.T) {
 	src := newSource()
 	r := NewRecorder(src, sensors.New(sensors.Options{}))
 	defer r.Close()
-	p := NewPanel(r)
-	p.do = func(f func()) { src.jobs <- f }
+	p := NewPanel(r, src)
 	at := moment
 	tick := func(tokens int64) {
 		m := loaded()
