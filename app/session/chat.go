@@ -185,7 +185,7 @@ func (a *Actor) answered(ans *answer, out answered, cause error) {
 	c.work--
 	ans.stats = out.stats
 	if out.stats.Length > 0 {
-		c.tokens = out.stats.Length
+		c.lengths[ans.id] = out.stats.Length
 	}
 	result := store.Result{
 		Status: store.Done, Tokens: out.stats.Tokens, FirstToken: out.stats.FirstToken, Duration: time.Since(ans.asked), Model: ans.model,

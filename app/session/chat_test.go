@@ -384,6 +384,9 @@ func TestSettings(t *testing.T) {
 	w.restart()
 	w.Open(id)
 	c := w.wait("the conversation", func(s *Snapshot) bool { return s.Conversation != nil }).Conversation
+	if c.Tokens == 0 {
+		t.Error("the length is forgotten")
+	}
 	if c.System != "Be long." || c.Sampling != (Sampling{Temperature: 0.5}) || c.Messages[1].Status != Cut {
 		t.Errorf("%+v", c)
 	}

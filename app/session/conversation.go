@@ -20,7 +20,7 @@ type conversation struct {
 	docs     []*docState
 	phase    Phase
 	reading  Progress
-	tokens   int
+	lengths  map[store.ID]int // tokens up to an answer, where they are known
 	work     int // tasks that wait or run
 
 	views map[store.ID]*Message
@@ -43,7 +43,8 @@ type answer struct {
 }
 
 func newConversation(row store.Conversation) *conversation {
-	c := &conversation{row: row, sampling: DefaultSampling(), tree: &store.Tree{}, answers: map[store.ID]*answer{}, phase: Idle, views: map[store.ID]*Message{}}
+	c := &conversation{row: row, sampling: DefaultSampling(), tree: &store.Tree{}, answers: map[store.ID]*answer{}, phase: Idle,
+		lengths: map[store.ID]int{}, views: map[store.ID]*Message{}}
 	if len(row.Sampling) > 0 {
 		var s Sampling
 		if json.Unmarshal(row.Sampling, &s) == nil { // settings that cannot be read are the default ones
@@ -72,6 +73,15 @@ func (a *Actor) conversation(id store.ID) (*conversation, bool) {
 	}
 	for _, row := range rows {
 		c.docs = append(c.docs, storedDocument(c, row))
+	}
+	states, err := a.o.Store.States(a.ctx, id)
+	if !a.stored(err) {
+		return nil, false
+	}
+	for _, s := range states {
+		if s.Message != "" {
+			c.lengths[s.Message] = s.Tokens
+		}
 	}
 	a.convs[id] = c
 	return c, true
@@ -274,7 +284,7 @@ func (c *conversation) viewMessage(m store.Message) *Message {
 func (c *conversation) view() *Conversation {
 	v := &Conversation{
 		ID: string(c.row.ID), Folder: string(c.row.Folder), Title: c.row.Title, System: c.row.System, Sampling: c.sampling,
-		Phase: c.phase, Reading: c.reading, Tokens: c.tokens,
+		Phase: c.phase, Reading: c.reading, Tokens: c.lengths[c.tree.Leaf()],
 	}
 	for _, m := range c.tree.Path() {
 		v.Messages = append(v.Messages, c.viewMessage(m))

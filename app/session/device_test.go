@@ -164,6 +164,51 @@ func TestDeviceDocument(t *testing.T) {
 	}
 }
 
+// TestDevicePause holds that a reading that was paused, also over a restart,
+// ends in the same summary as one that was not.
+func TestDevicePause(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "book.txt")
+	if err := os.WriteFile(path, []byte(novel(6000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{PartialShare: -1, SectionTokens: 2048}
+	whole, _, c := readBook(t, path, o, nil)
+	want := c.Messages[1].Text
+	whole.end()
+	w := onDevice(t, o)
+	w.AddFiles([]string{path})
+	w.Read(w.stage(Ready).ID, 60)
+	pauses := 0
+	for share := 0.1; share < 0.9; share += 0.2 {
+		s := w.wait("a part of the text", func(s *Snapshot) bool {
+			d := s.Conversation.Documents[0]
+			return d.Stage == Done || d.Progress.Total > 0 && float64(d.Progress.Done) >= share*float64(d.Progress.Total)
+		})
+		d := s.Conversation.Documents[0]
+		w.Pause(d.ID)
+		d = w.wait("a pause", func(s *Snapshot) bool {
+			stage := s.Conversation.Documents[0].Stage
+			return stage == Paused || stage == Done
+		}).Conversation.Documents[0]
+		if d.Stage == Done {
+			break
+		}
+		pauses++
+		if pauses == 2 {
+			id := s.Conversation.ID
+			w.restart()
+			w.load(backend.Builtin)
+			w.Open(id)
+			d = w.stage(Paused)
+		}
+		w.Resume(d.ID)
+	}
+	w.stage(Done)
+	if got := w.idle(2).Messages[1].Text; got != want || pauses < 2 {
+		t.Errorf("after %d pauses %q, want %q", pauses, got, want)
+	}
+}
+
 // TestDeviceLong reads a text of the length of "War and Peace".
 func TestDeviceLong(t *testing.T) {
 	if *longText == "" {

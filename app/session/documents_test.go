@@ -138,6 +138,24 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// TestOddSections saves sections that no number of chunks fills.
+func TestOddSections(t *testing.T) {
+	e := summarizing()
+	w := start(t, e, Options{SectionTokens: 100, PartialShare: -1})
+	w.load("demo")
+	w.AddFiles([]string{w.file("book.md", book(100))})
+	w.Read(w.stage(Ready).ID, 20)
+	c := w.idle(2)
+	w.restart()
+	states, err := w.store.States(context.Background(), store.ID(c.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sections, most := len(states)-2, c.Documents[0].Tokens/100; sections < most*8/10 || sections > most {
+		t.Errorf("%d sections were saved, of %d", sections, most)
+	}
+}
+
 // gate lets a fake engine read so many chunks, and then stop until opened.
 type gate struct {
 	left atomic.Int64

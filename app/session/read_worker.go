@@ -34,6 +34,10 @@ func (w *worker) read(ctx context.Context, t *reading) (finished bool, err error
 		if t.now, err = r.Start(ctx, p, t.saved); err != nil {
 			return false, err
 		}
+		t.sections = 0
+		if t.now.Source() == t.source {
+			t.sections = t.now.InDocument() / t.section
+		}
 	}
 	g := t.now
 	for more := true; more; {
@@ -44,7 +48,8 @@ func (w *worker) read(ctx context.Context, t *reading) (finished bool, err error
 			if g.InDocument() == 0 {
 				continue // it was only opened
 			}
-			if g.InDocument()%t.section == 0 {
+			if n := g.InDocument() / t.section; n > t.sections {
+				t.sections = n
 				if err = w.saveSection(ctx, r, t); err != nil {
 					break
 				}

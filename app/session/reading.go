@@ -24,11 +24,12 @@ type reading struct {
 	partial  func(p Partial)
 	save     func(m dialog.Mark, section int, final bool)
 
-	now    *dialog.Reading
-	took   time.Duration // of reading in this turn and those before
-	tokens int           // read in that time
-	next   time.Duration // of took at which the next partial summary is due
-	pages  dialog.Pages
+	now      *dialog.Reading
+	sections int           // of the document that were read to their end
+	took     time.Duration // of reading in this turn and those before
+	tokens   int           // read in that time
+	next     time.Duration // of took at which the next partial summary is due
+	pages    dialog.Pages
 }
 
 // readProgress is how far a reading is.
