@@ -46,7 +46,12 @@ void main() {
         [[unroll]] for (uint r = 0u; r < ROWS; r++)
             [[unroll]] for (uint i = 0u; i < UNITS; i++)
                 q[r * UNITS + i] = fetch(min(first + r * LOCAL, p.rows - 1u) * p.units + u + i, p.rows * p.units);
-        [[dont_unroll]] for (uint g = 0u; g < GROUPS; g++) {
+#if PER > 16
+        [[dont_unroll]] for (uint g = 0u; g < GROUPS; g++) { // half the code to compile, and faster
+#else
+        const uint g = 0u; // a loop kept for one round costs
+        {
+#endif
             float shares[TOKS * SHARE];
             [[unroll]] for (uint t = 0u; t < TOKS; t++) {
                 const uint at = min(from + t, p.tokens - 1u) * p.x_stride + u * PER + g * STEP + lane;

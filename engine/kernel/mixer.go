@@ -31,7 +31,7 @@ func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h,
 	}
 	e.flops += 2 * float64(inProj.Rows) * float64(inProj.Cols)
 	tune := e.set.tune
-	rows := min(tune.Rows, tune.Local) // the epilogue gives each row a lane
+	rows := min(tune.rows(inProj), tune.Local) // the epilogue gives each row a lane
 	for i, s := range inProj.Slabs {
 		outX, outGate := vulkan.Out(x), vulkan.Out(gate)
 		if i > 0 {
@@ -57,7 +57,7 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 	}
 	e.flops += 2*float64(dtProj.Rows)*float64(dtProj.Cols) + 6*float64(dtProj.Rows)*float64(s.State)
 	tune := e.set.tune
-	rows := min(tune.Rows, tune.ScanChannels)
+	rows := min(tune.rows(dtProj), tune.ScanChannels)
 	channels := ceil(tune.ScanChannels, rows) * rows
 	for i, slab := range dtProj.Slabs {
 		out := vulkan.Out(y)

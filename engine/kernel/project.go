@@ -68,7 +68,7 @@ func (e *Encoder) Project(a Project) {
 				weights, vulkan.In(a.X), vulkan.In(bias), out)
 			continue
 		}
-		rows, toks := tune.Rows, 1
+		rows, toks := tune.rows(a.W), 1
 		if a.Tokens > 1 {
 			rows, toks = tune.ThinRows, tune.ThinTokens
 			if a.Tokens <= toks/2 {

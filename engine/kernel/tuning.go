@@ -6,6 +6,7 @@ import "kestrel/engine/vulkan"
 type Tuning struct {
 	Local int // lanes that share a weight row in GEMV; at most MaxInvocations
 	Rows  int // weight rows a GEMV workgroup takes for one token
+	Dense int // the same where weights take less than a byte: their shaders are longer; 0: Rows
 
 	ThinRows, ThinTokens int // rows and tokens of GEMV's register tile for several tokens
 	TileFrom             int // tokens from which the shared-memory GEMM serves; 0: never
@@ -22,6 +23,14 @@ type Tuning struct {
 	Top          int // lanes of arg-max and top-k
 }
 
+// rows is how many rows of m a GEMV workgroup takes for one token.
+func (t Tuning) rows(m *Matrix) int {
+	if t.Dense > 0 && storages[m.DType].unit == 32 {
+		return t.Dense
+	}
+	return t.Rows
+}
+
 // laneStep is the columns that the lane-a-row GEMM takes at a time; its subgroups are no wider.
 const laneStep = 16
 
@@ -31,7 +40,7 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 	if info.Type == vulkan.Software {
 		width := max(info.Limits.MinSubgroup, 4)
 		t := Tuning{
-			Local: width, Rows: 8, ThinRows: 4, ThinTokens: 4,
+			Local: width, Rows: 8, Dense: 4, ThinRows: 4, ThinTokens: 4,
 			Norm: width, Conv: width, ConvSpan: 64, ScanChannels: 16, Scan: width, ScanLanes: 1, Top: width,
 		}
 		t.Wide = info.Features.Int64

@@ -28,7 +28,11 @@ void rowdot(const uint first, const uint rows, const uint units) {
         Packed q[ROWS];
         // Rows past the end repeat the last one: no branch around the loads; their sums are never stored.
         [[unroll]] for (uint r = 0u; r < ROWS; r++) q[r] = fetch(min(first + r, rows - 1u) * units + u, rows * units);
+#if PER > 16 && defined(WIDE) // on a CPU shorter code is faster
+        [[dont_unroll]] for (uint g = 0u; g < GROUPS; g++) {
+#else
         [[unroll]] for (uint g = 0u; g < GROUPS; g++) {
+#endif
             vec4 x[TOKS * GROUP4];
             [[unroll]] for (uint t = 0u; t < TOKS; t++)
                 [[unroll]] for (uint k = 0u; k < GROUP4; k++)
