@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"kestrel/assets"
 	"kestrel/engine"
 	"kestrel/engine/checkpoint"
+	"kestrel/engine/checkpoint/checkpointtest"
 	"kestrel/engine/reference"
 	"kestrel/engine/reference/golden"
 	"kestrel/engine/sample"
@@ -134,25 +136,26 @@ func checkStates(t *testing.T, what string, c checkpoint.Config, got *engine.Sta
 	}
 }
 
-// TestLlamaCpp: the same GGUF file in llama.cpp and here, and the same greedy text after every prompt, to the last of 64
-// tokens.
+// TestLlamaCpp: the same GGUF file, in every precision, in llama.cpp and here, and the same greedy text after every
+// prompt, to the last of 64 tokens; and the logits that the float64 model computes from it.
 func TestLlamaCpp(t *testing.T) {
 	ck, err := checkpoint.OpenFS(assets.Demo(), ".")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ck.Close()
-	for _, c := range []struct {
-		name  string
-		dtype weights.DType
-	}{{"demo-f32", weights.F32}, {"demo-f16", weights.F16}, {"demo-q8_0", weights.Q8_0}} {
-		t.Run(c.name, func(t *testing.T) {
-			texts := golden.LlamaCpp(t, "testdata/llamacpp/"+c.name+".json")
-			file := golden.GGUF(t, ck, c.dtype)
+	for _, d := range append(checkpointtest.Quantizations(), weights.F32, weights.F16) {
+		name := "demo-" + strings.ToLower(d.String())
+		t.Run(name, func(t *testing.T) {
+			if testing.Short() && d != weights.F16 && d != weights.Q8_0 && d != weights.Q4_K {
+				t.Skip("three precisions are enough for a short run")
+			}
+			texts := golden.LlamaCpp(t, "testdata/llamacpp/"+name+".json")
+			file := golden.GGUF(t, ck, d)
 			if got := golden.TensorsHash(t, file); got != texts.TensorsSHA256 {
 				t.Fatalf("not the tensors llama.cpp was given: %s, %s; %s", got, texts.TensorsSHA256, remake)
 			}
-			path := filepath.Join(t.TempDir(), c.name+".gguf")
+			path := filepath.Join(t.TempDir(), name+".gguf")
 			if err := os.WriteFile(path, bytes.Clone(file), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -167,7 +170,29 @@ func TestLlamaCpp(t *testing.T) {
 			for _, text := range texts.Prompts {
 				checkText(t, m, text)
 			}
+			checkReference(t, m, path, texts.Prompts[0].PromptIDs)
 		})
+	}
+}
+
+// checkReference compares the logits after ids with those of the float64 model of the same file.
+func checkReference(t *testing.T, m *engine.Model, path string, ids []int) {
+	t.Helper()
+	ck, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	ref, err := reference.New(ck)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := ref.Forward(ref.NewState(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := far(logits(t, read(t, m, ids)), want[len(want)-ck.Vocab:]); !(f < 1e-3) {
+		t.Errorf("logits differ from the reference's by %.2g of their RMS", f)
 	}
 }
 

@@ -56,7 +56,7 @@ func checkWidth(t *testing.T, dev *vulkan.Device, size int) {
 		return bench{t, &Set{dev: dev, tune: tune, subgroup: size, ready: map[string]*vulkan.Pipeline{}}, true, true}
 	}
 	tune := DefaultTuning(dev.Info())
-	tune.Rows = 2
+	tune.Rows, tune.Dense = 2, 2
 	if tune.LaneRows > 0 {
 		tune.LaneRows, tune.LaneTokens = 1, 2 // quick to compile
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"kestrel/engine/checkpoint"
 	"kestrel/engine/checkpoint/checkpointtest"
 	"kestrel/engine/mamba"
 	"kestrel/engine/vulkan"
@@ -26,29 +27,8 @@ func TestNeed(t *testing.T) {
 				t.Run(name+" "+d.String(), func(t *testing.T) {
 					random := checkpointtest.Random(1, cfg)
 					ck := random.Open(t, checkpointtest.All(d))
-					dev := vulkantest.Open(t)
-					const chunk = 24
-					plan, err := dev.PlanAllocation(mamba.Requests(ck, dev.Limits(), chunk))
-					if err != nil {
-						t.Fatal(err)
-					}
-					m, err := mamba.Load(context.Background(), dev, ck, mamba.Options{Chunk: chunk})
-					if err != nil {
-						t.Fatal(err)
-					}
-					sequence(t, m)
-					var used int64
-					for _, b := range dev.Memory().Buffers {
-						if b.Purpose != vulkan.Staging {
-							used += b.Bytes
-						}
-					}
-					if total := dev.Memory().Total; total != plan.Allocated {
-						t.Errorf("the plan allocates %d bytes, the model %d", plan.Allocated, total)
-					}
-					if need := mamba.Need(ck, dev.Limits(), chunk); need != used {
-						t.Errorf("Need foretells %d bytes, the buffers take %d", need, used)
-					}
+					checkNeed(t, ck)
+					lim := vulkantest.Open(t).Limits()
 					for _, as := range []weights.DType{weights.F32, weights.F16, weights.Q8_0} {
 						if as == weights.Q8_0 && name != "blocks" {
 							continue
@@ -58,13 +38,41 @@ func TestNeed(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						if got, want := mamba.Need(asked, dev.Limits(), chunk), mamba.Need(stored, dev.Limits(), chunk); got != want {
+						if got, want := mamba.Need(asked, lim, 24), mamba.Need(stored, lim, 24); got != want {
 							t.Errorf("as %v: Need foretells %d bytes, the model stored so takes %d", as, got, want)
 						}
 					}
 				})
 			}
 		}
+	}
+}
+
+// checkNeed loads ck and opens a sequence, and compares what they take with what was foretold.
+func checkNeed(t *testing.T, ck *checkpoint.Checkpoint) {
+	t.Helper()
+	dev := vulkantest.Open(t)
+	const chunk = 24
+	plan, err := dev.PlanAllocation(mamba.Requests(ck, dev.Limits(), chunk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := mamba.Load(context.Background(), dev, ck, mamba.Options{Chunk: chunk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sequence(t, m)
+	var used int64
+	for _, b := range dev.Memory().Buffers {
+		if b.Purpose != vulkan.Staging {
+			used += b.Bytes
+		}
+	}
+	if total := dev.Memory().Total; total != plan.Allocated {
+		t.Errorf("the plan allocates %d bytes, the model %d", plan.Allocated, total)
+	}
+	if need := mamba.Need(ck, dev.Limits(), chunk); need != used {
+		t.Errorf("Need foretells %d bytes, the buffers take %d", need, used)
 	}
 }
 
