@@ -21,7 +21,7 @@ type conversation struct {
 	phase    Phase
 	reading  Progress
 	lengths  map[store.ID]int // tokens up to an answer, where they are known
-	work     int // tasks that wait or run
+	work     int              // tasks that wait or run
 
 	views map[store.ID]*Message
 	shown *Conversation
