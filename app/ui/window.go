@@ -91,6 +91,7 @@ func (w *window) build() {
 		Open:    w.openConversation,
 		New:     w.newConversation,
 		Abandon: func(id store.ID) { w.session.Abandon(string(id)) },
+		Renamed: w.session.Reload,
 	})
 	if w.chat != nil { // the views in the old language
 		w.chat.Close()

@@ -109,7 +109,7 @@ func (v *View) rename(r row) {
 				return v.o.Store.RenameFolder(ctx, r.id, name)
 			}
 			return v.o.Store.RenameConversation(ctx, r.id, name)
-		}, nil)
+		}, v.o.Renamed)
 	})
 }
 

@@ -27,6 +27,7 @@ type Options struct {
 	Open    func(conversation, message store.ID, text string)
 	New     func(folder store.ID)       // begin a conversation
 	Abandon func(conversation store.ID) // it is about to be deleted
+	Renamed func()                      // a conversation or folder has another name; may be nil
 	Problem func(error)                 // tell the user
 	Hint    func(string)                // what the widget under the mouse does; may be nil
 }

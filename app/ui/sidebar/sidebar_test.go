@@ -30,6 +30,7 @@ type bench struct {
 	sought    string
 	news      []store.ID
 	abandoned []store.ID
+	renamed   int
 	problems  []error
 }
 
@@ -53,6 +54,7 @@ func open(t testing.TB, o look.Options, l look.Language, fill func(*store.Store)
 			b.SetCurrent(c)
 		},
 		New:     func(f store.ID) { b.news = append(b.news, f) },
+		Renamed: func() { b.renamed++ },
 		Abandon: func(c store.ID) { b.abandoned = append(b.abandoned, c) },
 		Problem: func(err error) { b.problems = append(b.problems, err) },
 	})
@@ -255,6 +257,9 @@ func TestRename(t *testing.T) {
 	b.answer(" ")
 	if parts.CloseTop(b.w.Canvas()); b.lines()[0] != "v G" {
 		t.Errorf("an empty name was taken: %q", b.lines())
+	}
+	if b.renamed != 2 {
+		t.Errorf("told of %d new names, want 2", b.renamed)
 	}
 }
 
