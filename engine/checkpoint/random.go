@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"kestrel/engine/weights"
 )
@@ -67,10 +68,11 @@ func shapeConfig(kind Kind, hidden, layers, inner, rank, vocab int) Config {
 // type d, to measure speed without a download. Matrices whose rows are no
 // whole blocks of d get [weights.Fallback] of it, as converters do.
 //
-// Matrices share one buffer in memory, as large as the largest of them; a
-// device gets each its own copy. Its tokenizer knows single bytes.
+// They are made when they are loaded, so that a shape alone takes no memory.
+// Its tokenizer knows single bytes.
 func Random(name string, c Config, d weights.DType) (*Checkpoint, error) {
-	src := &randomSource{name: name, config: c, dtype: d, pools: map[weights.DType][]byte{}}
+	src := &randomSource{name: name, config: c, dtype: d, patterns: map[weights.DType]func() ([]byte, error){}}
+	src.names = src.list()
 	ck := &Checkpoint{Config: c, source: src, path: name, Files: Files{Name: name, TokenizerJSON: byteTokenizer()}}
 	if err := ck.load(src, hfNaming("backbone."), sizes{convBias: true}); err != nil {
 		return nil, err
@@ -96,13 +98,17 @@ type randomSource struct {
 	name   string
 	config Config
 	dtype  weights.DType
-	pools  map[weights.DType][]byte
+	names  []string
+
+	patterns map[weights.DType]func() ([]byte, error) // made when first wanted
 }
 
 func (s *randomSource) Path() string { return s.name }
 func (s *randomSource) Close() error { return nil }
 
-func (s *randomSource) Names() []string {
+func (s *randomSource) Names() []string { return s.names }
+
+func (s *randomSource) list() []string {
 	nm := hfNaming("backbone.")
 	names := []string{nm.embed[0], nm.normF}
 	for i := range s.config.Layers {
@@ -117,7 +123,7 @@ func (s *randomSource) Names() []string {
 }
 
 func (s *randomSource) Tensor(name string) (weights.Tensor, error) {
-	if !slices.Contains(s.Names(), name) {
+	if !slices.Contains(s.names, name) {
 		return weights.Tensor{}, fmt.Errorf("%s: tensor %q: %w", s.name, name, weights.ErrMissingTensor)
 	}
 	for _, r := range layerRoles {
@@ -134,33 +140,38 @@ func (s *randomSource) Tensor(name string) (weights.Tensor, error) {
 	return s.matrix(name, []int{s.config.Vocab, s.config.Hidden})
 }
 
-// poolValues is how many random weights are encoded; matrices repeat them.
-const poolValues = 1 << 18
+// patternValues is how many random weights are encoded; matrices repeat them.
+const patternValues = 1 << 18
 
 func (s *randomSource) matrix(name string, shape []int) (weights.Tensor, error) {
-	d := weights.Fallback(s.dtype, shape[1])
-	need := int(d.Bytes(shape[0] * shape[1]))
-	if len(s.pools[d]) < need {
-		pattern, err := s.pattern(d)
-		if err != nil {
-			return weights.Tensor{}, err
-		}
-		pool := make([]byte, need)
-		for at := 0; at < need; at += copy(pool[at:], pattern) {
-		}
-		s.pools[d] = pool
+	t := weights.Tensor{Name: name, DType: weights.Fallback(s.dtype, shape[1]), Shape: shape, File: s.name}
+	pattern := s.patterns[t.DType]
+	if pattern == nil {
+		pattern = sync.OnceValues(func() ([]byte, error) { return s.pattern(t.DType) })
+		s.patterns[t.DType] = pattern
 	}
-	pool := s.pools[d]
-	return weights.Tensor{Name: name, DType: d, Shape: shape, Data: pool[:need:need], File: s.name}, nil
+	row := t.DType.Bytes(shape[1])
+	return weights.Computed(t, func(dst []byte, i, n int) error {
+		from, err := pattern()
+		if err != nil {
+			return err
+		}
+		at := int(int64(i) * row % int64(len(from)))
+		for len(dst) > 0 {
+			dst = dst[copy(dst, from[at:]):]
+			at = 0
+		}
+		return nil
+	}), nil
 }
 
 func (s *randomSource) pattern(d weights.DType) ([]byte, error) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	values := make([]float32, poolValues)
+	values := make([]float32, patternValues)
 	for i := range values {
 		values[i] = float32(rng.NormFloat64() * 0.02)
 	}
-	encoded := make([]byte, d.Bytes(poolValues))
+	encoded := make([]byte, d.Bytes(patternValues))
 	if err := weights.Encode(encoded, d, values); err != nil {
 		return nil, fmt.Errorf("random weights as %v: %w", d, err)
 	}
@@ -170,27 +181,26 @@ func (s *randomSource) pattern(d weights.DType) ([]byte, error) {
 // vector has the values that training begins with, so that states and
 // activations keep sensible sizes.
 func (s *randomSource) vector(name string, shape []int) (weights.Tensor, error) {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	values := make([]float32, n)
-	for i := range values {
-		switch {
-		case strings.HasSuffix(name, "A_log"):
-			values[i] = float32(math.Log(float64(i%s.config.State + 1)))
-		case strings.HasSuffix(name, "dt_proj.bias"):
-			values[i] = -4
-		case strings.HasSuffix(name, "conv1d.weight"):
-			values[i] = 1 / float32(s.config.Conv)
-		case strings.HasSuffix(name, "conv1d.bias"):
-			values[i] = 0
-		default:
-			values[i] = 1
+	t := weights.Tensor{Name: name, DType: weights.F32, Shape: shape, File: s.name}
+	length := t.RowLen()
+	return weights.Computed(t, func(dst []byte, i, n int) error {
+		values := make([]float32, n*length)
+		for k := range values {
+			switch {
+			case strings.HasSuffix(name, "A_log"):
+				values[k] = float32(math.Log(float64(k%s.config.State + 1)))
+			case strings.HasSuffix(name, "dt_proj.bias"):
+				values[k] = -4
+			case strings.HasSuffix(name, "conv1d.weight"):
+				values[k] = 1 / float32(s.config.Conv)
+			case strings.HasSuffix(name, "conv1d.bias"):
+				values[k] = 0
+			default:
+				values[k] = 1
+			}
 		}
-	}
-	t := weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: make([]byte, 4*n), File: s.name}
-	return t, weights.Encode(t.Data, weights.F32, values)
+		return weights.Encode(dst, weights.F32, values)
+	}), nil
 }
 
 // byteTokenizer is a tokenizer.json whose tokens are the 256 bytes, by the

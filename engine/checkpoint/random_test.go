@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"errors"
 	"math"
+	"runtime"
 	"testing"
 
 	"kestrel/engine/checkpoint"
@@ -31,6 +32,10 @@ func TestRandomShapes(t *testing.T) {
 				t.Errorf("tied %v, in_proj %v, dt_proj %v", ck.Tied, ck.Layers[0].InProj.DType, ck.Layers[0].DtProj.DType)
 			}
 			for _, tensor := range ck.Tensors() {
+				tensor, err := tensor.Load(t.Context(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
 				if int64(len(tensor.Data)) != tensor.DType.Bytes(tensor.Elements()) || weights.HasNaN(tensor.DType, tensor.Data) {
 					t.Errorf("%v: %d bytes, or not all numbers", tensor, len(tensor.Data))
 				}
@@ -54,6 +59,21 @@ func TestRandomShapes(t *testing.T) {
 				t.Error("its tokenizer does not give bytes back")
 			}
 		})
+	}
+}
+
+// TestShapeIsFree: asking what a shape takes makes none of its weights.
+func TestShapeIsFree(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	ck, err := checkpoint.OpenRandom("falcon-mamba-7b", "f16")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 8<<20 {
+		t.Errorf("%d bytes were allocated", got)
 	}
 }
 
