@@ -239,12 +239,10 @@ func TestQuantHostMemory(t *testing.T) {
 		runtime.ReadMemStats(&s)
 		return int64(s.HeapAlloc)
 	}
-	ck, err := checkpoint.OpenRandom("256x2x256x32", "f16") // embedding and head of 17 million elements each
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ck.Close()
-	for d, limit := range map[weights.DType]int64{weights.BF16: 2 * 65024 * 256, weights.Q8_0: 0} {
+	const vocab, hidden = 32768, 256 // embedding and head of 8 million elements each
+	c := checkpointtest.Config(checkpoint.FalconMamba, hidden, 2, 256, 16, 4, 32, vocab)
+	ck := checkpointtest.Random(1, c).Open(t, checkpointtest.All(weights.F16))
+	for d, limit := range map[weights.DType]int64{weights.BF16: 2 * vocab * hidden, weights.Q8_0: 0} {
 		as, err := ck.As(d, false)
 		if err != nil {
 			t.Fatal(err)
