@@ -90,7 +90,7 @@ func (a *Actor) newReading(d *docState) *reading {
 				return
 			}
 			total := d.row.Tokens
-			if p.share > 0.02 { // by then better than what was counted before
+			if total == 0 && p.share > 0 { // counted without a model
 				total = int(float64(p.tokens) / p.share)
 			}
 			d.progress = Progress{Done: int64(p.tokens), Total: int64(max(total, p.tokens)), Rate: p.rate, ETA: -1}
@@ -110,6 +110,9 @@ func (a *Actor) newReading(d *docState) *reading {
 			}
 			if p.Text == "" {
 				return
+			}
+			if d.row.Tokens > 0 {
+				p.Share = share(p.Tokens, d.row.Tokens)
 			}
 			d.partial = &p
 			d.row.Summary, d.row.TokensRead = p.Text, p.Tokens
