@@ -1,0 +1,5 @@
+//go:build !race
+
+package chatview
+
+const slower = 1
