@@ -56,6 +56,16 @@ func (w *window) openConversation(id, message store.ID, text string) {
 	w.chat.Focus()
 }
 
+// abandon ends what is done for a conversation that is about to be deleted; a
+// new one takes its place.
+func (w *window) abandon(id store.ID) {
+	c := w.session.Snapshot().Conversation
+	w.session.Abandon(string(id))
+	if c != nil && c.ID == string(id) {
+		w.newConversation("")
+	}
+}
+
 func (w *window) search() {
 	if w.prefs.HideSidebar {
 		w.toggleSidebar()

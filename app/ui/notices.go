@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"slices"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
@@ -32,6 +34,13 @@ func (n *notices) show(list []session.Notice) {
 			n.last = x.ID
 			n.add(x.Problem.Text)
 		}
+	}
+}
+
+// once shows a text that is not shown already.
+func (n *notices) once(text string) {
+	if !slices.Contains(n.texts, text) {
+		n.add(text)
 	}
 }
 

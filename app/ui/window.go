@@ -22,7 +22,7 @@ import (
 const (
 	usualWidth, usualHeight = 1200, 760
 	usualSidebar            = 0.22 // of the width
-	usualMonitor            = 0.62 // where the monitor begins, of what the sidebar leaves
+	usualMonitor            = 0.58 // where the monitor begins, of what the sidebar leaves
 )
 
 // window is the one window of the program.
@@ -46,6 +46,7 @@ type window struct {
 	banner  *banner
 	notices *notices
 	find    *find
+	moving  *models.Transfers // downloads and imports
 	welcome *fyne.Container
 	body    *fyne.Container
 	split   *container.Split // of the sidebar and the rest; nil without the sidebar
@@ -90,7 +91,7 @@ func (w *window) build() {
 		Store: w.store, Window: w.w, Loop: w.loop, Hint: w.bar.tell, Problem: w.problem,
 		Open:    w.openConversation,
 		New:     w.newConversation,
-		Abandon: func(id store.ID) { w.session.Abandon(string(id)) },
+		Abandon: w.abandon,
 		Renamed: w.session.Reload,
 	})
 	if w.chat != nil { // the views in the old language
@@ -103,6 +104,7 @@ func (w *window) build() {
 	w.welcome = container.NewStack()
 	w.notices.rebuild()
 	w.find = newFind(w)
+	w.moving = models.NewTransfers(w.session)
 	w.body = container.NewStack()
 	w.w.SetMainMenu(w.menu())
 	w.w.Canvas().SetOnTypedKey(w.key)
@@ -117,7 +119,7 @@ func (w *window) build() {
 func (w *window) arrange() {
 	w.keepSplit()
 	var center fyne.CanvasObject = container.NewBorder(
-		container.NewVBox(w.banner.object, w.find.object, w.welcome), w.notices.object, nil, nil, w.chat)
+		container.NewVBox(w.banner.object, w.find.object, w.moving.Object(), w.welcome), w.notices.object, nil, nil, w.chat)
 	if w.prefs.ShowMonitor {
 		split := container.NewHSplit(center, w.panel)
 		split.SetOffset(usualMonitor)
@@ -170,7 +172,13 @@ func (w *window) show(s *session.Snapshot) {
 	if w.chooser != nil {
 		w.chooser.Show(s)
 	}
+	w.showTransfers(before, s)
 	w.banner.show(s.Model)
+	if before == nil || before.Model != s.Model {
+		for _, text := range s.Model.Warnings {
+			w.notices.once(text)
+		}
+	}
 	w.notices.show(s.Notices)
 	id := store.ID("")
 	if s.Conversation != nil {
@@ -189,6 +197,15 @@ func windowTitle(s *session.Snapshot) string {
 		return "Kestrel"
 	}
 	return s.Conversation.Title + " – Kestrel"
+}
+
+// showTransfers shows downloads and imports, which go on when the chooser is
+// closed.
+func (w *window) showTransfers(before, s *session.Snapshot) {
+	w.moving.Show(s.Transfers)
+	if before == nil || len(before.Transfers) != len(s.Transfers) {
+		w.body.Refresh()
+	}
 }
 
 // showWelcome shows the card of the first run above an empty conversation.

@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
 
+	"kestrel/app/library"
 	"kestrel/app/sensors"
 	"kestrel/app/session"
 	"kestrel/app/session/sessiontest"
@@ -317,6 +319,43 @@ func TestOpenAndReload(t *testing.T) {
 	}
 }
 
+func TestAbandon(t *testing.T) {
+	b := open(t, settings.Preferences{System: "Be brief."}, nil)
+	b.talk("T", "Hello")
+	b.calls()
+	b.abandon("other")
+	if got := b.calls(); !slices.Equal(got, []string{"Abandon[other]"}) {
+		t.Errorf("calls are %v", got)
+	}
+	b.abandon("c1")
+	if got := b.calls(); len(got) != 2 || got[0] != "Abandon[c1]" || !strings.Contains(got[1], "Be brief.") {
+		t.Errorf("calls are %v, want a new conversation in the place of the open one", got)
+	}
+}
+
+// TestTransfers: a download can be seen and stopped without the chooser.
+func TestTransfers(t *testing.T) {
+	b := open(t, settings.Preferences{}, nil)
+	b.f.Update(func(s *session.Snapshot) {
+		s.Transfers = []*session.Transfer{{Name: "owner/model", Progress: library.Progress{Done: 1 << 30, Total: 4 << 30}}}
+	})
+	b.shows("owner/model: 1.0 GiB of 4.0 GiB")
+	b.f.Update(func(s *session.Snapshot) { s.Transfers = nil })
+	b.hides("owner/model")
+}
+
+func TestWarnings(t *testing.T) {
+	b := open(t, settings.Preferences{}, nil)
+	for range 2 { // it is loaded again, and told once
+		b.f.Update(func(s *session.Snapshot) {
+			s.Model = &session.Model{State: session.Loaded, Name: "m", Warnings: []string{"The chat template is missing."}}
+		})
+	}
+	if n := strings.Count(looktest.Text(b.w.Canvas()), "The chat template is missing."); n != 1 {
+		t.Errorf("a warning is shown %d times", n)
+	}
+}
+
 func TestFind(t *testing.T) {
 	b := open(t, settings.Preferences{}, nil)
 	b.talk("T", "Which birds hover?", "Kestrels do. 红隼会悬停。", "And owls?", "Hardly ever; but kestrels always.")
@@ -384,5 +423,19 @@ func TestPictures(t *testing.T) {
 			b.w.Canvas().Focus(nil) // a cursor blinks
 			looktest.Picture(t, name, b.w.Canvas())
 		})
+	}
+}
+
+// TestMetadata: Fyne's own tools read of a file what the program says of itself.
+func TestMetadata(t *testing.T) {
+	data, err := os.ReadFile("../../FyneApp.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`Name = "` + metadata.Name + `"`, `ID = "` + metadata.ID + `"`, `Version = "` + metadata.Version + `"`,
+		fmt.Sprintf("Build = %d", metadata.Build), `Icon = "assets/icons/kestrel-512.png"`, "fyneDo = true"} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("FyneApp.toml has no %s", want)
+		}
 	}
 }

@@ -33,7 +33,7 @@ type Chooser struct {
 	dialog *dialog.CustomDialog
 
 	list      *modelList
-	transfers *transfers
+	transfers *Transfers
 	device    *parts.Select
 	precision *parts.Select
 	about     *widget.Label
@@ -53,7 +53,7 @@ type Chooser struct {
 
 // Open shows the chooser. Show must be given the snapshots while it is open.
 func Open(o Options) *Chooser {
-	c := &Chooser{o: o, selected: -1, transfers: newTransfers(o.Session), memory: parts.Column(), unusable: parts.Column()}
+	c := &Chooser{o: o, selected: -1, transfers: NewTransfers(o.Session), memory: parts.Column(), unusable: parts.Column()}
 	c.list = newModelList(c)
 	c.about = parts.Heading("")
 	c.note = parts.Muted("")
@@ -78,7 +78,7 @@ func Open(o Options) *Chooser {
 	c.dialog = parts.Show(o.Window, look.T("models.title"), fyne.NewSize(880, 560), body,
 		parts.NewButton(look.T("models.import"), c.importModel), parts.NewButton(look.T("parts.close"), func() { c.dialog.Hide() }), c.act)
 	c.precision.SetSelectedIndex(0)
-	c.transfers.show(o.Session.Snapshot().Transfers)
+	c.transfers.Show(o.Session.Snapshot().Transfers)
 	c.reload()
 	o.Window.Canvas().Focus(c.list)
 	return c
@@ -86,7 +86,7 @@ func Open(o Options) *Chooser {
 
 // Show brings the chooser up to date.
 func (c *Chooser) Show(s *session.Snapshot) {
-	if c.transfers.show(s.Transfers) {
+	if c.transfers.Show(s.Transfers) {
 		c.reload() // a model more
 	}
 }

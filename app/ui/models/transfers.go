@@ -12,8 +12,8 @@ import (
 	"kestrel/app/ui/parts"
 )
 
-// transfers lists downloads and imports with their progress.
-type transfers struct {
+// Transfers lists downloads and imports with their progress.
+type Transfers struct {
 	s     session.Session
 	box   *fyne.Container
 	lines map[string]*transferLine
@@ -27,12 +27,18 @@ type transferLine struct {
 	object fyne.CanvasObject
 }
 
-func newTransfers(s session.Session) *transfers {
-	return &transfers{s: s, box: parts.Column(), lines: map[string]*transferLine{}}
+// NewTransfers makes an empty list.
+func NewTransfers(s session.Session) *Transfers {
+	t := &Transfers{s: s, box: parts.Column(), lines: map[string]*transferLine{}}
+	t.box.Hide()
+	return t
 }
 
-// show brings the list up to date and reports whether one more has ended.
-func (t *transfers) show(list []*session.Transfer) (ended bool) {
+// Object is what to show.
+func (t *Transfers) Object() fyne.CanvasObject { return t.box }
+
+// Show brings the list up to date and reports whether one more has ended.
+func (t *Transfers) Show(list []*session.Transfer) (ended bool) {
 	lines := map[string]*transferLine{}
 	var objects []fyne.CanvasObject
 	for _, x := range list {
@@ -47,6 +53,7 @@ func (t *transfers) show(list []*session.Transfer) (ended bool) {
 		lines[x.Name] = l
 		objects = append(objects, l.object)
 	}
+	show(t.box, len(list) > 0)
 	if len(objects) != len(t.box.Objects) || len(lines) != len(t.lines) {
 		t.box.Objects = objects
 		t.box.Refresh()
@@ -55,7 +62,7 @@ func (t *transfers) show(list []*session.Transfer) (ended bool) {
 	return ended
 }
 
-func (t *transfers) line(name string) *transferLine {
+func (t *Transfers) line(name string) *transferLine {
 	l := &transferLine{text: parts.Text(""), bar: widget.NewProgressBar()}
 	stop := parts.NewIconButton("", theme.CancelIcon(), look.T("models.cancel"), nil, func() { t.s.CancelTransfer(name) })
 	l.again = parts.NewButton(look.T("models.again"), func() {
