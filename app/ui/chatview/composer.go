@@ -93,6 +93,15 @@ func (e *textEntry) TypedKey(k *fyne.KeyEvent) {
 	}
 }
 
+// TypedShortcut sends on Ctrl+Enter as well.
+func (e *textEntry) TypedShortcut(s fyne.Shortcut) {
+	if c, ok := s.(*desktop.CustomShortcut); ok && (c.KeyName == fyne.KeyReturn || c.KeyName == fyne.KeyEnter) && c.Modifier == fyne.KeyModifierShortcutDefault {
+		e.onSend()
+		return
+	}
+	e.Entry.TypedShortcut(s)
+}
+
 func (e *textEntry) page(pages float32) {
 	if e.onPage != nil {
 		e.onPage(pages)

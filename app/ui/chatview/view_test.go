@@ -46,6 +46,9 @@ func TestSend(t *testing.T) {
 	test.Type(e, "again")
 	s.tap("Send (Enter; Shift+Enter begins a new line)")
 	s.expect(`Send("again")`)
+	test.Type(e, "more")
+	e.TypedShortcut(&desktop.CustomShortcut{KeyName: fyne.KeyReturn, Modifier: fyne.KeyModifierShortcutDefault})
+	s.expect(`Send("more")`)
 }
 
 func TestExamplesFillTheEntry(t *testing.T) {
