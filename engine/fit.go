@@ -17,7 +17,7 @@ import (
 type Memory struct {
 	Weights, State, Scratch, Staging int64
 	Total                            int64 // the sum of these
-	Device                           int64 // the part of it in the heap of device memory
+	Device                           int64 // the most of it that is in the heap of device memory at a time
 	Budget                           int64 // what that heap has free now
 	Fits                             bool
 	DeviceName                       string
@@ -55,12 +55,22 @@ func estimateOn(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options) (Me
 
 // need is the memory of a model in the precisions that it has.
 func need(ck *checkpoint.Checkpoint, dev *vulkan.Device, o Options) (Memory, error) {
-	requests := slices.Concat(mamba.Requests(ck, dev.Limits(), o.Chunk), mamba.LoadRequests(dev, ck))
-	plan, err := dev.PlanAllocation(requests)
+	run, load := mamba.Requests(ck, dev.Limits(), o.Chunk), mamba.LoadRequests(dev, ck)
+	plan, err := dev.PlanAllocation(slices.Concat(run, load))
 	if err != nil {
 		return Memory{}, err
 	}
-	m := Memory{Total: plan.Allocated, Device: plan.Device, Budget: plan.Free, Fits: plan.Fits(), DeviceName: dev.Info().Name}
+	m := Memory{Total: plan.Allocated, Budget: plan.Free, DeviceName: dev.Info().Name}
+	// What loading needs is given back before the first session takes its state.
+	weights := slices.DeleteFunc(slices.Clone(run), func(r vulkan.Request) bool { return r.Purpose == vulkan.State })
+	for _, requests := range [][]vulkan.Request{run, append(weights, load...)} {
+		part, err := dev.PlanAllocation(requests)
+		if err != nil {
+			return Memory{}, err
+		}
+		m.Device = max(m.Device, part.Device)
+	}
+	m.Fits = m.Device <= m.Budget
 	for _, p := range plan.Purposes {
 		switch p.Purpose {
 		case vulkan.Weights:

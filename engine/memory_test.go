@@ -169,7 +169,7 @@ func TestSuggest(t *testing.T) {
 // TestDeviceMemory: on a device with just enough memory a model is opened and runs; with a byte less it is refused before
 // anything is loaded, with the precision in which it would fit.
 func TestDeviceMemory(t *testing.T) {
-	ck := checkpointtest.Random(1, checkpointtest.Config(checkpoint.FalconMamba, 256, 2, 512, 16, 4, 32, 4096)).Open(t, checkpointtest.All(weights.F32))
+	ck := checkpointtest.Random(1, checkpointtest.Config(checkpoint.FalconMamba, 256, 2, 512, 16, 4, 32, 32768)).Open(t, checkpointtest.All(weights.F32))
 	ctx := context.Background()
 	o := engine.Options{Chunk: 16}
 	all := vulkantest.Open(t)
@@ -181,6 +181,29 @@ func TestDeviceMemory(t *testing.T) {
 	if err := engine.CheckMemory(ck, enough, o); err != nil {
 		t.Fatal(err)
 	}
+	// Quantized, it fits into what its loading needs at the most, staging among it, and not into a byte less.
+	o.Quant = "q8_0"
+	quant, err := engine.EstimateOn(ck, enough, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, less := range []int64{0, 1} {
+		if err := engine.CheckMemory(ck, vulkantest.OpenWith(t, vulkan.DeviceOptions{MemoryLimit: quant.Device - less}), o); (err == nil) != (less == 0) {
+			t.Errorf("q8_0 in %d bytes less than %+v: %v", less, quant, err)
+		}
+	}
+	as, err := ck.As(weights.Q8_0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tight, err := mamba.Load(ctx, vulkantest.OpenWith(t, vulkan.DeviceOptions{MemoryLimit: quant.Device}), as, mamba.Options{Chunk: o.Chunk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tight.NewSequence(); err != nil {
+		t.Error(err)
+	}
+	o.Quant = ""
 	m, err := mamba.Load(ctx, enough, ck, mamba.Options{Chunk: o.Chunk})
 	if err != nil {
 		t.Fatal(err)
