@@ -94,11 +94,13 @@ func (w *window) build() {
 		Abandon: w.abandon,
 		Renamed: w.session.Reload,
 	})
+	var drafts map[string]string
 	if w.chat != nil { // the views in the old language
+		drafts = w.chat.Drafts()
 		w.chat.Close()
 		w.panel.Hide()
 	}
-	w.chat = chatview.New(w.session, chatview.Deps{Window: w.w, ChooseModel: w.openChooser, Escape: w.escapeIdle, Do: w.loop.Do})
+	w.chat = chatview.New(w.session, chatview.Deps{Window: w.w, ChooseModel: w.openChooser, Escape: w.escapeIdle, Drafts: drafts, Do: w.loop.Do})
 	w.panel = monitor.NewPanel(w.recorder, w.loop)
 	w.banner = newBanner(w)
 	w.welcome = container.NewStack()

@@ -1,6 +1,7 @@
 package chatview
 
 import (
+	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -20,6 +21,8 @@ type Deps struct {
 	ChooseModel func()
 	// Escape is called for Escape where no answer runs; true if it was of use.
 	Escape func() bool
+	// Drafts are what another view of the session held; see View.Drafts.
+	Drafts map[string]string
 	// Do runs a function on Fyne's goroutine; nil is fyne.Do.
 	Do func(func())
 }
@@ -39,6 +42,7 @@ type View struct {
 	queued  atomic.Bool
 	shown   *session.Snapshot
 	drafts  map[string]string // by conversation
+	begun   bool              // a first turn went to a conversation that has no id yet
 	sought  string            // message to scroll to when it is there
 	marked  string
 	unwatch func()
@@ -49,7 +53,10 @@ func New(s session.Session, d Deps) *View {
 	if d.Do == nil {
 		d.Do = fyne.Do
 	}
-	v := &View{session: s, deps: d, drafts: map[string]string{}}
+	v := &View{session: s, deps: d, drafts: maps.Clone(d.Drafts)}
+	if v.drafts == nil {
+		v.drafts = map[string]string{}
+	}
 	v.ExtendBaseWidget(v)
 	v.thread = newThread(v.moved)
 	v.composer = newComposer(v)
@@ -60,6 +67,12 @@ func New(s session.Session, d Deps) *View {
 	v.apply(s.Snapshot())
 	v.unwatch = s.Subscribe(v.receive)
 	return v
+}
+
+// Drafts are the texts that are written and not sent, by conversation.
+func (v *View) Drafts() map[string]string {
+	v.drafts[conversationID(v.shown)] = v.composer.entry.Text
+	return v.drafts
 }
 
 // Close ends the subscription.
@@ -99,7 +112,7 @@ func (v *View) apply(s *session.Snapshot) {
 	v.shown = s
 	before, now := conversationID(old), conversationID(s)
 	if old == nil || before != now {
-		v.switchTo(before, now, s)
+		v.switchTo(old, before, now)
 	}
 	v.rows(old, s)
 	v.composer.update(s)
@@ -107,24 +120,17 @@ func (v *View) apply(s *session.Snapshot) {
 }
 
 // switchTo shows another conversation: at its end, with its draft.
-func (v *View) switchTo(before, now string, s *session.Snapshot) {
-	born := before == "" && now != "" && v.shown != nil && v.sameTurns(s)
-	if born { // the conversation was given its id with its first message
+func (v *View) switchTo(old *session.Snapshot, before, now string) {
+	born := before == "" && v.begun
+	v.begun = false
+	switch {
+	case born: // it was given its id with its first turn, and is what is shown
 		return
+	case old != nil:
+		v.drafts[before] = v.composer.entry.Text
 	}
-	v.drafts[before] = v.composer.entry.Text
 	v.composer.entry.SetText(v.drafts[now])
 	v.thread.reset()
-}
-
-// sameTurns reports whether a turn that is shown is in s as well.
-func (v *View) sameTurns(s *session.Snapshot) bool {
-	for _, m := range s.Conversation.Messages {
-		if v.thread.live[m.ID] != nil {
-			return true
-		}
-	}
-	return len(v.thread.entries) == 0 && len(s.Conversation.Messages) <= 2
 }
 
 // rows brings the thread in line with a snapshot.
@@ -291,21 +297,27 @@ func (v *View) Drop(uris []fyne.URI) {
 	if len(paths) == 0 {
 		return
 	}
-	v.thread.follow = true
+	v.begin()
 	v.session.AddFiles(paths)
 }
 
 // Attach asks for files to read.
 func (v *View) Attach() {
 	parts.AskPath(v.deps.Window, parts.OpenFiles, look.T("chat.attachTitle"), "", look.T("chat.add"), func(paths []string) {
-		v.thread.follow = true
+		v.begin()
 		v.session.AddFiles(paths)
 		v.Focus()
 	})
 }
 
-func (v *View) send(text string) {
+// begin readies the thread for what comes at its end.
+func (v *View) begin() {
 	v.thread.follow = true
+	v.begun = conversationID(v.shown) == ""
+}
+
+func (v *View) send(text string) {
+	v.begin()
 	v.drafts[conversationID(v.shown)] = ""
 	v.session.Send(text)
 }

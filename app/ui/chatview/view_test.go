@@ -137,6 +137,30 @@ func TestDrafts(t *testing.T) {
 	}
 }
 
+// TestDraftOfNewStaysThere: a draft does not follow from a new conversation to
+// a stored one, and another view of the session takes drafts over.
+func TestDraftOfNewStaysThere(t *testing.T) {
+	s := newStage(t, look.Options{}, look.English, nil)
+	test.Type(s.v.composer.entry, "unsent")
+	s.fake.UpdateConversation(talk(1))
+	if got := s.v.composer.entry.Text; got != "" {
+		t.Errorf("the draft followed: %q", got)
+	}
+	test.Type(s.v.composer.entry, "for c1")
+	other := New(s.fake, Deps{Window: s.w, Do: s.do, Drafts: s.v.Drafts()})
+	defer other.Close()
+	if got := other.composer.entry.Text; got != "for c1" {
+		t.Errorf("the other view has %q", got)
+	}
+	s.fake.Update(func(s *session.Snapshot) { s.Conversation = nil })
+	if got := s.v.composer.entry.Text; got != "unsent" {
+		t.Errorf("the new conversation has %q", got)
+	}
+	if got := other.composer.entry.Text; got != "unsent" {
+		t.Errorf("the new conversation has %q in the other view", got)
+	}
+}
+
 func TestNewConversationKeepsItsTurns(t *testing.T) {
 	s := newStage(t, look.Options{}, look.English, nil)
 	s.fake.Update(func(s *session.Snapshot) {
