@@ -216,7 +216,11 @@ func (a *Actor) Close(ctx context.Context) error {
 	case <-a.ended:
 	case <-ctx.Done():
 		a.stop()
-		a.inbox.close()
+		go func() { // should the device answer after all
+			<-a.ended
+			_ = a.worker.close(context.Background())
+			_ = a.saver.close(context.Background())
+		}()
 		return ErrNotStopped
 	}
 	a.inbox.close()

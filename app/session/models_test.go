@@ -355,9 +355,11 @@ func TestCloseHangs(t *testing.T) {
 	if err := w.Close(ctx); !errors.Is(err, ErrNotStopped) || time.Since(begun) > 2*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(begun))
 	}
-	close(free)
-	w.Actor = nil // its worker is left to itself
-	if err := w.store.Close(); err != nil {
-		t.Error(err)
+	close(free) // and all ends in time
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if models, _, _ := e.Alive(); models == 0 {
+			break
+		}
 	}
+	w.end()
 }
