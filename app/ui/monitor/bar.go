@@ -50,9 +50,9 @@ func (b *bar) set(segments []segment, mark float64) {
 	b.Refresh()
 }
 
-// looksLike tells whether a change would show: a pixel is more than a 4096th.
+// looksLike tells whether a change would hardly show: a pixel is about a 500th.
 func (b *bar) looksLike(segments []segment, mark float64) bool {
-	near := func(x, y float64) bool { return math.Abs(x-y) < 1.0/4096 }
+	near := func(x, y float64) bool { return math.Abs(x-y) < 1.0/1000 }
 	return near(b.mark, mark) && slices.EqualFunc(b.segments, segments, func(x, y segment) bool { return near(x.share, y.share) && x.color == y.color })
 }
 

@@ -17,14 +17,14 @@ type curve struct {
 }
 
 // looksLike tells whether the new curve c would show nothing that old did not:
-// the same values, and time that moved on by less than a pixel's.
-func (c curve) looksLike(old curve, pixel time.Duration) bool {
+// the same values, and time that moved on by less than a step.
+func (c curve) looksLike(old curve, step time.Duration) bool {
 	if len(c.points) < 2 || len(old.points) < 2 || c.mostBytes != old.mostBytes || c.mostCount != old.mostCount {
 		return false
 	}
 	a, b := c.points[len(c.points)-1], old.points[len(old.points)-1]
 	moved := c.to.Sub(old.to)
-	return a.Bytes == b.Bytes && a.Tokens == b.Tokens && moved >= 0 && moved < pixel && c.to.Sub(c.from)-old.to.Sub(old.from) < pixel
+	return a.Bytes == b.Bytes && a.Tokens == b.Tokens && moved >= 0 && moved < step && c.to.Sub(c.from)-old.to.Sub(old.from) < step
 }
 
 // inks are a plot's colours.

@@ -59,17 +59,19 @@ func why(r sensors.Reason) string {
 // gauges are load, temperature, power and clock.
 type gauges struct {
 	box                             *fyne.Container // the tiles
-	note                            *widget.Label   // in their place where none is known
+	noteCard                        *card           // in their place where none is known
+	note                            *widget.RichText
+	noted                           string
 	busy, temperature, power, clock *gauge
 }
 
 func newGauges() *gauges {
 	g := &gauges{busy: newGauge(look.T("monitor.busy")), temperature: newGauge(look.T("monitor.temperature")),
-		power: newGauge(look.T("monitor.power")), clock: newGauge(look.T("monitor.clock")), note: widget.NewLabel("")}
+		power: newGauge(look.T("monitor.power")), clock: newGauge(look.T("monitor.clock")), note: widget.NewRichText()}
 	g.box = container.New(&tiles{columns: 4}, g.busy.card.box, g.temperature.card.box, g.power.card.box, g.clock.card.box)
 	g.note.Wrapping = fyne.TextWrapWord
-	g.note.SizeName = theme.SizeNameCaptionText
-	g.note.Hide()
+	g.noteCard = newCard("", nil, g.note)
+	g.noteCard.box.Hide()
 	return g
 }
 
@@ -80,10 +82,13 @@ func (g *gauges) set(loaded bool, s sensors.Snapshot) (changed bool) {
 	none := r != "" && r != sensors.Counting && !s.Busy.Known && !s.Temperature.Known && !s.Power.Known && !s.Clock.Known &&
 		s.Temperature.Why == r && s.Power.Why == r && s.Clock.Why == r
 	changed = show(g.box, loaded && !none)
-	changed = show(g.note, loaded && none) || changed
+	changed = show(g.noteCard.box, loaded && none) || changed
 	if none {
-		if text := look.T("monitor.no_sensors", why(r)); g.note.Text != text {
-			g.note.SetText(text)
+		if text := look.T("monitor.no_sensors", why(r)); g.noted != text {
+			g.noted = text
+			g.note.Segments = []widget.RichTextSegment{&widget.TextSegment{Text: text,
+				Style: widget.RichTextStyle{ColorName: look.ColorMuted, SizeName: theme.SizeNameCaptionText}}}
+			g.note.Refresh()
 			changed = true
 		}
 		return changed
@@ -99,5 +104,5 @@ func (g *gauges) set(loaded bool, s sensors.Snapshot) (changed bool) {
 }
 
 func (g *gauges) cards() []*card {
-	return []*card{g.busy.card, g.temperature.card, g.power.card, g.clock.card}
+	return []*card{g.noteCard, g.busy.card, g.temperature.card, g.power.card, g.clock.card}
 }

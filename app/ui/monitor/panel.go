@@ -12,6 +12,8 @@ import (
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
+	"kestrel/app/sensors"
+	"kestrel/app/session"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/parts"
 )
@@ -27,7 +29,8 @@ type Panel struct {
 	stop     func() // nil while hidden
 	newest   atomic.Pointer[Sample]
 	shown    *Sample
-	device   string // whose list of devices is shown; "?" for none yet
+	drawn    atomic.Pointer[Sample] // shown, for the recorder's goroutine
+	device   string                 // whose list of devices is shown; "?" for none yet
 
 	page    *page
 	content *fyne.Container
@@ -70,7 +73,7 @@ func NewPanel(r *Recorder, l parts.Loop) *Panel {
 	}
 	p.plotCard = newCard(look.T("monitor.history"), choice, container.New(&tiles{columns: 2}, p.memoryRow.box, p.tokensRow.box), p.plot)
 	p.page = &page{rows: [][]fyne.CanvasObject{
-		{container.NewVBox(p.name.line, p.about.line)}, {p.warningCard.box}, {p.gauges.box}, {p.gauges.note}, {p.breakdown.card.box, p.heaps.card.box},
+		{container.NewVBox(p.name.line, p.about.line)}, {p.warningCard.box}, {p.gauges.box}, {p.gauges.noteCard.box}, {p.breakdown.card.box, p.heaps.card.box},
 		{p.plotCard.box}, {p.devices.card.box, p.programs.card.box},
 	}}
 	p.content = container.New(p.page, p.page.objects()...)
@@ -134,6 +137,12 @@ func (p *Panel) Hide() {
 
 // receive comes from the recorder's goroutine. A window that is slow skips samples.
 func (p *Panel) receive(s *Sample) {
+	last := p.drawn.Load()
+	// what was recorded while the panel was hidden has no readings of the sensors
+	complete := last != nil && (!last.Memory.Loaded || last.Sensors.Busy != (sensors.Reading{}))
+	if complete && rests(last.Memory, s.Memory) {
+		return
+	}
 	if p.newest.Swap(s) != nil {
 		return
 	}
@@ -144,9 +153,21 @@ func (p *Panel) receive(s *Sample) {
 	})
 }
 
+// idlePace is how often a panel is drawn while the model rests: the figures of
+// the system alone are not worth drawing the window twice a second.
+const idlePace = 2 * time.Second
+
+// rests tells whether a moment is so like the last one drawn, and so soon after
+// it, that it can be passed over.
+func rests(last, m *session.Memory) bool {
+	return !m.Working && !last.Working && m.Loaded == last.Loaded && m.Report.Total == last.Report.Total && m.TokensRead == last.TokensRead &&
+		deviceKey(m.Device) == deviceKey(last.Device) && m.Time.Sub(last.Time) < idlePace
+}
+
 // draw shows a sample; only what differs is drawn anew.
 func (p *Panel) draw(s *Sample) {
 	p.shown = s
+	p.drawn.Store(s)
 	m := s.Memory
 	if m.Loaded {
 		p.name.set(m.Device.Name)

@@ -143,6 +143,8 @@ func texts(t *testing.T, o fyne.CanvasObject) []string {
 	switch o := o.(type) {
 	case *canvas.Text:
 		return []string{o.Text}
+	case *widget.RichText:
+		return []string{o.String()}
 	case *widget.Label:
 		return []string{o.Text}
 	case *fyne.Container:

@@ -27,6 +27,10 @@ type plot struct {
 
 const plotHeight = 170
 
+// idleShift is by how many pixels a plot moves on at once while its values stay:
+// each time, Fyne draws the whole window.
+const idleShift = 3
+
 func newPlot() *plot {
 	p := &plot{empty: canvas.NewText("", color.Transparent)}
 	p.empty.Alignment = fyne.TextAlignCenter
@@ -57,7 +61,7 @@ func (p *plot) set(points []Point, span time.Duration, now time.Time) {
 	}
 	byteStep, tokenStep := byteStep(bytes), countStep(max(tokens, 100))
 	c.mostBytes, c.mostCount = byteStep*intervals, tokenStep*intervals
-	if width := p.raster.Size().Width; width > 0 && c.looksLike(p.curve, span/time.Duration(width)) {
+	if width := p.raster.Size().Width; width > 0 && c.looksLike(p.curve, idleShift*span/time.Duration(width)) {
 		return
 	}
 	p.curve = c

@@ -275,9 +275,9 @@ func TestDrawnOnlyWhenItShows(t *testing.T) {
 	now = moment.Add(100 * time.Millisecond)
 	p.draw(&Sample{loaded(), allKnown()})
 	if p.plot.curve.to != before {
-		t.Error("the plot was drawn for less than a pixel")
+		t.Error("the plot was drawn for less than a step")
 	}
-	now = moment.Add(3 * time.Second)
+	now = moment.Add(6 * time.Second)
 	p.draw(&Sample{loaded(), allKnown()})
 	if p.plot.curve.to != now {
 		t.Error("the plot did not move on")
@@ -285,5 +285,34 @@ func TestDrawnOnlyWhenItShows(t *testing.T) {
 	b := p.heaps.rows[0].bar
 	if b.looksLike([]segment{{b.segments[0].share + 0.01, b.segments[0].color}, b.segments[1]}, b.mark) || !b.looksLike(b.segments, b.mark) {
 		t.Error("the bar does not know what shows")
+	}
+}
+
+// TestRests holds a panel to be drawn rarely while nothing happens, and at once
+// when something does.
+func TestRests(t *testing.T) {
+	at := func(ms int, working bool, tokens int64) *session.Memory {
+		m := loaded()
+		m.Time, m.Working, m.TokensRead = moment.Add(time.Duration(ms)*time.Millisecond), working, tokens
+		return m
+	}
+	unloaded := at(500, false, 5)
+	unloaded.Loaded = false
+	for _, tt := range []struct {
+		name    string
+		last, m *session.Memory
+		want    bool
+	}{
+		{"idle", at(0, false, 5), at(500, false, 5), true},
+		{"idle for long", at(0, false, 5), at(2000, false, 5), false},
+		{"at work", at(0, true, 5), at(500, true, 5), false},
+		{"work begins", at(0, false, 5), at(500, true, 5), false},
+		{"work ended", at(0, true, 5), at(500, false, 5), false},
+		{"tokens were read", at(0, false, 5), at(500, false, 6), false},
+		{"unloaded", at(0, false, 5), unloaded, false},
+	} {
+		if got := rests(tt.last, tt.m); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
 	}
 }
