@@ -117,6 +117,11 @@ func (s *screen) click(at image.Point) {
 	s.xdotool("mousemove", strconv.Itoa(at.X), strconv.Itoa(at.Y), "click", "1")
 }
 
+// title is that of the window.
+func (s *screen) title() string {
+	return s.xdotool("search", "--onlyvisible", "--name", "Kestrel", "getwindowname")
+}
+
 // button finds the lowest area of at least 40 by 16 pixels in one colour, as of
 // a button, in a part of the screen; it gives a point in it.
 func (s *screen) button(c color.RGBA, in image.Rectangle) (at image.Point, ok bool) {

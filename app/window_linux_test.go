@@ -230,6 +230,12 @@ func TestWindow(t *testing.T) {
 	if list := answered(2); len(list) != 2 {
 		t.Errorf("%d answers after a restart, want 2", len(list))
 	}
+	time.Sleep(time.Second)
+	scr.click(image.Pt(100, 204)) // the second conversation in the sidebar
+	scr.until("a click opens the conversation", 20*time.Second, func() bool {
+		return strings.Contains(scr.title(), "What is Kestrel?")
+	})
+	scr.save("reopened")
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
