@@ -374,9 +374,13 @@ type cut struct {
 }
 
 func cuts(dev *vulkan.Device) []cut {
+	types := storageTypes
+	if testing.Short() { // each type has its own shaders to compile
+		types = []weights.DType{weights.F32, weights.F16, weights.BF16, weights.Q8_0, weights.Q4_K, weights.Q6_K}
+	}
 	list := []cut{
-		{"default", DefaultTuning(dev.Info()), storageTypes},
-		{"gpu", DefaultTuning(vulkan.DeviceInfo{Type: vulkan.Discrete}), storageTypes},
+		{"default", DefaultTuning(dev.Info()), types},
+		{"gpu", DefaultTuning(vulkan.DeviceInfo{Type: vulkan.Discrete}), types},
 		{"odd", Tuning{Local: 12, Rows: 3, ThinRows: 3, ThinTokens: 3, Norm: 20, Conv: 5, ConvSpan: 3, ScanChannels: 7,
 			Scan: 12, ScanLanes: 2, Top: 24, Wide: dev.Info().Features.Int64}, []weights.DType{weights.BF16}},
 	}

@@ -16,7 +16,7 @@ import (
 func TestExactWeights(t *testing.T) {
 	dev := vulkantest.Open(t)
 	for _, c := range cuts(dev)[:2] {
-		for _, d := range storageTypes {
+		for _, d := range c.types {
 			t.Run(fmt.Sprint(c.name, " ", d), func(t *testing.T) {
 				b := bench{t, NewSet(dev, c.tune), true, false}
 				r := rand.New(rand.NewPCG(25, uint64(d)))

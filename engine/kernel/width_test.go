@@ -65,9 +65,14 @@ func checkWidth(t *testing.T, dev *vulkan.Device, size int) {
 	check(one, p)
 	checkSpoiled(one, p, p.wrong())
 	check(one, randomProjection(r, weights.F16, odd(r, 90), odd(r, 200), 33, 0))
+	for _, d := range []weights.DType{weights.Q5_K, weights.IQ4_XS} { // units of 32 columns, of all parts that such have
+		check(one, randomProjection(r, d, odd(r, 90), 256, 1, 0))
+		check(one, randomProjection(r, d, odd(r, 90), 256, 33, 0))
+	}
 
 	several := set(Tuning{Local: 32, Rows: 2, Norm: 64, Scan: 32, ScanLanes: 4, Top: 32})
 	check(several, randomInStep(r, weights.F16, 2+odd(r, 90), odd(r, 90), 4))
+	check(several, randomInStep(r, weights.IQ4_NL, 2+odd(r, 90), odd(r, 90), 4)) // looks its values up in shared memory
 	check(several, randomScanChunk(r, 19, odd(r, 90), 8))
 	check(several, rowNorm{random(r, 5*700, 1), random(r, 700, 1), 1e-2})
 	check(several, threeNorms{random(r, 5*(200+2*16), 1), 200, 16, 1e-2})
