@@ -23,6 +23,8 @@
 #define CODEBOOK_COMPUTED
 #endif
 
+const float VALUE[16] = float[](VALUES);
+
 #if defined(CODEBOOK_COMPUTED) && (defined(W_IQ4_NL) || defined(W_IQ4_XS))
 void codebook_begin() {}
 // The values are integers of eight bits, four to a word: choose the word, then shift.
@@ -32,8 +34,17 @@ vec4 codebook(const ivec4 c) {
     const ivec4 high = mix(ivec4(0x26190d01), ivec4(0x71594535), second);
     return vec4(mix(low, high, third) << (24 - 8 * (c & 3)) >> 24);
 }
+#elif defined(CODEBOOK_COMPUTED) && defined(W_FP4)
+void codebook_begin() {}
+// The upper half is the lower one's negative.
+vec4 codebook(const ivec4 c) {
+    const bvec4 b0 = notEqual(c & 1, ivec4(0)), b1 = notEqual(c & 2, ivec4(0)), b2 = notEqual(c & 4, ivec4(0));
+    vec4 v[4];
+    [[unroll]] for (int i = 0; i < 4; i++) v[i] = mix(vec4(VALUE[2 * i]), vec4(VALUE[2 * i + 1]), b0);
+    [[unroll]] for (int i = 0; i < 2; i++) v[i] = mix(v[2 * i], v[2 * i + 1], b1);
+    return intBitsToFloat(floatBitsToInt(mix(v[0], v[1], b2)) ^ (c & 8) << 28);
+}
 #elif defined(CODEBOOK_COMPUTED)
-const float VALUE[16] = float[](VALUES);
 void codebook_begin() {}
 vec4 codebook(const ivec4 c) {
     const bvec4 b0 = notEqual(c & 1, ivec4(0)), b1 = notEqual(c & 2, ivec4(0)), b2 = notEqual(c & 4, ivec4(0)), b3 = notEqual(c & 8, ivec4(0));
@@ -44,7 +55,6 @@ vec4 codebook(const ivec4 c) {
     return mix(v[0], v[1], b3);
 }
 #else
-const float VALUE[16] = float[](VALUES);
 shared float codebook_values[16];
 void codebook_begin() {
     for (uint i = gl_LocalInvocationIndex; i < 16u; i += gl_WorkGroupSize.x) codebook_values[i] = VALUE[i];
