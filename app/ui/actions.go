@@ -141,9 +141,6 @@ func (w *window) openAnswering() {
 	}
 }
 
-// loadAgain loads the model that is wanted.
-func (w *window) loadAgain() { w.session.Load(w.request()) }
-
 // request is the model to load: the remembered one, else the built-in.
 func (w *window) request() session.LoadRequest {
 	r := w.prefs.Model

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -77,7 +78,8 @@ func Run(o Options) error {
 	meter := sensors.New(sensors.Options{})
 	defer meter.Close()
 	w := newWindow(a, s, engine, monitor.NewRecorder(engine, meter), parts.Background{}, prefs, system)
-	w.fit(screen.Width, screen.Height)
+	scale := userScale(a, o.Getenv)
+	w.fit(screen.Width/scale, screen.Height/scale)
 	for _, err := range []error{prefsErr, libErr} {
 		if err != nil {
 			w.problem(err)
@@ -93,6 +95,17 @@ func Run(o Options) error {
 	ctx, cancel := context.WithTimeout(context.Background(), ending)
 	defer cancel()
 	return w.close(ctx)
+}
+
+// userScale is the scale that the user wants of Fyne, beside the screen's own.
+func userScale(a fyne.App, getenv func(string) string) float32 {
+	if v, err := strconv.ParseFloat(getenv("FYNE_SCALE"), 32); err == nil && v > 0 {
+		return float32(v)
+	}
+	if v := a.Settings().Scale(); v > 0 {
+		return v
+	}
+	return 1
 }
 
 // begin starts what takes time, when the window is on the screen.

@@ -43,7 +43,6 @@ type window struct {
 	model   *models.Button
 	chooser *models.Chooser
 	bar     *bar
-	banner  *banner
 	notices *notices
 	find    *find
 	moving  *models.Transfers // downloads and imports
@@ -102,7 +101,6 @@ func (w *window) build() {
 	}
 	w.chat = chatview.New(w.session, chatview.Deps{Window: w.w, ChooseModel: w.openChooser, Escape: w.escapeIdle, Drafts: drafts, Do: w.loop.Do})
 	w.panel = monitor.NewPanel(w.recorder, w.loop)
-	w.banner = newBanner(w)
 	w.welcome = container.NewStack()
 	w.notices.rebuild()
 	w.find = newFind(w)
@@ -121,7 +119,7 @@ func (w *window) build() {
 func (w *window) arrange() {
 	w.keepSplit()
 	var center fyne.CanvasObject = container.NewBorder(
-		container.NewVBox(w.banner.object, w.find.object, w.moving.Object(), w.welcome), w.notices.object, nil, nil, w.chat)
+		container.NewVBox(w.find.object, w.moving.Object(), w.welcome), w.notices.object, nil, nil, w.chat)
 	if w.prefs.ShowMonitor {
 		split := container.NewHSplit(center, w.panel)
 		split.SetOffset(usualMonitor)
@@ -175,7 +173,6 @@ func (w *window) show(s *session.Snapshot) {
 		w.chooser.Show(s)
 	}
 	w.showTransfers(before, s)
-	w.banner.show(s.Model)
 	if before == nil || before.Model != s.Model {
 		for _, text := range s.Model.Warnings {
 			w.notices.once(text)

@@ -256,18 +256,20 @@ func TestWelcome(t *testing.T) {
 func TestModelTrouble(t *testing.T) {
 	b := open(t, settings.Preferences{Model: session.LoadRequest{Model: "m"}}, nil)
 	b.f.Update(func(s *session.Snapshot) {
-		s.Model = &session.Model{State: session.Broken, Problem: &session.Problem{Kind: session.KindDeviceLost, Text: "The device was lost; load the model again."}}
+		s.Model = &session.Model{State: session.Broken, Request: session.LoadRequest{Model: "m"}, Problem: &session.Problem{Kind: session.KindDeviceLost, Text: "The device was lost; load the model again."}}
 	})
 	b.shows("The device was lost; load the model again.")
 	b.calls()
-	looktest.Press(b.w.Canvas(), "Load again")
+	looktest.Press(b.w.Canvas(), "Load the model again")
 	if got := b.calls(); !slices.Equal(got, []string{"Load[{m  }]"}) {
 		t.Errorf("calls are %v", got)
 	}
 	b.f.Update(func(s *session.Snapshot) { s.Model = &session.Model{State: session.Loaded, Name: "m"} })
 	b.hides("The device was lost")
 	b.f.Update(func(s *session.Snapshot) { s.Model = &session.Model{State: session.NoModel} })
-	b.shows("No model is loaded")
+	b.shows("No model is loaded", "Choose a model")
+	looktest.Press(b.w.Canvas(), "Choose a model")
+	b.shows("Model and device")
 }
 
 func TestNotices(t *testing.T) {

@@ -108,8 +108,8 @@ func title(m session.Choice) string {
 	if m.Source == session.Builtin {
 		return look.T("models.demo")
 	}
-	name := m.Name
-	if i := strings.LastIndex(name, "/"); i >= 0 {
+	name := strings.TrimSuffix(m.Name, ".gguf")
+	if i := strings.LastIndexAny(name, "/:"); i >= 0 {
 		name = name[i+1:]
 	}
 	return name
