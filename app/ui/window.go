@@ -6,6 +6,7 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
 
 	"kestrel/app/session"
 	"kestrel/app/store"
@@ -22,6 +23,7 @@ import (
 const (
 	usualWidth, usualHeight = 1200, 760
 	usualSidebar            = 0.22 // of the width
+	leastSidebar            = 14   // of the size of text
 	usualMonitor            = 0.58 // where the monitor begins, of what the sidebar leaves
 )
 
@@ -131,15 +133,25 @@ func (w *window) arrange() {
 	w.split = nil
 	if !w.prefs.HideSidebar {
 		w.split = container.NewHSplit(w.sidebar.Object(), center)
-		share := w.prefs.Sidebar
-		if share <= 0.05 || share >= 0.6 {
-			share = usualSidebar
-		}
-		w.split.SetOffset(share)
+		w.split.SetOffset(w.sidebarShare())
 		center = w.split
 	}
 	w.body.Objects = []fyne.CanvasObject{center}
 	w.body.Refresh()
+}
+
+// sidebarShare is how much of the width the sidebar takes: what the user gave it,
+// but enough to read titles in the present size of text.
+func (w *window) sidebarShare() float64 {
+	share := w.prefs.Sidebar
+	if share <= 0.05 || share >= 0.6 {
+		share = usualSidebar
+	}
+	width := w.w.Canvas().Size().Width
+	if width < 400 {
+		width = usualWidth
+	}
+	return max(share, min(float64(leastSidebar*theme.TextSize()/width), 0.4))
 }
 
 // keepSplit remembers how wide the sidebar is.
@@ -245,6 +257,7 @@ func (w *window) prefer(p settings.Preferences) {
 	w.save()
 	if old.Look() != p.Look() {
 		w.app.Settings().SetTheme(look.New(p.Look()))
+		w.arrange()
 	}
 	if old.SpeakIn(w.system) != p.SpeakIn(w.system) {
 		look.SetLanguage(p.SpeakIn(w.system))

@@ -230,6 +230,9 @@ func TestLanguageAndTheme(t *testing.T) {
 	if got := b.app.Settings().Theme().(*look.Theme).Options(); got.Mode != look.Dark || got.Size != 20 {
 		t.Errorf("the theme is %+v", got)
 	}
+	if width := b.w.Canvas().Size().Width * float32(b.split.Offset); width < 270 {
+		t.Errorf("the sidebar is %g wide for text of size 20", width)
+	}
 	kept, err := settings.Load(t.Context(), b.s)
 	if err != nil || kept.Language != look.Chinese || kept.Mode != look.Dark || kept.Size != 20 {
 		t.Errorf("%v: kept %+v", err, kept)

@@ -295,7 +295,7 @@ func (c *Chooser) doIt() {
 }
 
 func (c *Chooser) importModel() {
-	parts.AskPath(c.o.Window, parts.OpenFolder, look.T("models.import.title"), "", look.T("models.import.do"), func(paths []string) {
+	parts.AskPath(c.o.Window, parts.OpenEither, look.T("models.import.title"), "", look.T("models.import.do"), func(paths []string) {
 		c.o.Session.Import(paths[0])
 	})
 }

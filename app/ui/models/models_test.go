@@ -220,6 +220,7 @@ func TestImport(t *testing.T) {
 	f := fake()
 	b := open(t, look.Options{}, look.English, f)
 	looktest.Press(b.w.Canvas(), "Import…")
+	b.shows("File…", "Folder…")
 	e := b.w.Canvas().Focused().(*parts.Entry)
 	test.Type(e, "models/falcon.gguf")
 	e.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})

@@ -82,6 +82,7 @@ const (
 	OpenFiles  PathKind = iota // files that are there, one a line
 	OpenFile                   // a file that is there
 	OpenFolder                 // a folder that is there
+	OpenEither                 // a file or a folder that is there
 	SaveFile                   // a file to write
 )
 
@@ -127,8 +128,13 @@ func AskPath(w fyne.Window, kind PathKind, title, value, yes string, do func(pat
 		e.SetText(path)
 		w.Canvas().Focus(e)
 	}
-	browse := NewButton(look.T("parts.browse"), func() { pick(w, kind, value, add) })
-	d = Show(w, title, fyne.NewSize(560, 0), container.NewBorder(nil, nil, nil, container.NewVBox(browse), e),
+	browse := container.NewHBox(NewButton(look.T("parts.browse"), func() { pick(w, kind, value, add) }))
+	if kind == OpenEither {
+		browse = container.NewHBox(
+			NewButton(look.T("parts.file"), func() { pick(w, OpenFile, value, add) }),
+			NewButton(look.T("parts.folder"), func() { pick(w, OpenFolder, value, add) }))
+	}
+	d = Show(w, title, fyne.NewSize(600, 0), container.NewBorder(nil, nil, nil, container.NewVBox(browse), e),
 		NewButton(look.T("parts.cancel"), func() { d.Hide() }), NewButton(yes, take).Primary())
 	w.Canvas().Focus(e)
 }
