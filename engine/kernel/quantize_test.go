@@ -157,7 +157,13 @@ func TestQuantize(t *testing.T) {
 						want := floatsOf(t, src.As(d))
 						mine, mineEven := errors2(got, x)
 						host, hostEven := errors2(want, x)
-						if !(mine <= 1.02*host && mineEven <= 1.02*hostEven) || host == 0 && d != weights.F16 {
+						// A driver that rounds otherwise may choose another of two nearly equal scales: in a few blocks that is
+						// seen, in many it evens out. What is plainly wrong is seen in any.
+						bound := 1.02
+						if len(x)/d.BlockSize() < 16 {
+							bound = 4
+						}
+						if !(mine <= bound*host && mineEven <= bound*hostEven) || host == 0 && d != weights.F16 {
 							t.Errorf("%v, slabs of %d, pieces of %d: the error is %.4g (%.4g), the host's %.4g (%.4g)", src, c.slab, c.piece, mine, mineEven, host, hostEven)
 						}
 						if d == weights.F16 && !sameBits(got, want) {
