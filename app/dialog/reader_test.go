@@ -109,6 +109,26 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// TestTotal holds that the total told while text is read is exact, however many
+// bytes a token has.
+func TestTotal(t *testing.T) {
+	for _, word := range []string{"a long word ", "鲸"} {
+		r := reader(t, backendtest.New(""), 10)
+		var totals []int
+		fed, _, err := r.Read(context.Background(), compose(t, r, user(strings.Repeat(word, 300))), nil, func(_, total int) {
+			totals = append(totals, total)
+		})
+		if err != nil || len(totals) == 0 {
+			t.Fatalf("%v, told %d times", err, len(totals))
+		}
+		for _, total := range totals {
+			if total != fed {
+				t.Fatalf("%q: a total of %d was told, %d tokens were read", word, total, fed)
+			}
+		}
+	}
+}
+
 // TestKeep bounds what is kept in memory, the last used staying.
 func TestKeep(t *testing.T) {
 	r := reader(t, backendtest.New(""), 3)

@@ -19,6 +19,8 @@ type Reading struct {
 	next    int // of p.docs
 	done    bool
 	pages   Pages
+	known   int // tokens of the text that is fed now
+	knownTo int // where it ends in p.text
 	Skipped int // tokens that were not read again
 }
 
@@ -170,6 +172,7 @@ func (g *Reading) feedText(ctx context.Context, from, to int, progress func(int)
 		}
 	}
 	if len(ids) > 0 {
+		g.known, g.knownTo = len(ids), to
 		before := r.session.Tokens()
 		if err := g.feed(ctx, ids, progress, nil); err != nil {
 			if r.session.Tokens() != before {
@@ -234,8 +237,7 @@ const stepTokens = 1 << 14
 // are.
 func (g *Reading) estimate(done int) int {
 	if g.doc == nil {
-		rest := len(g.p.text) - min(len(g.r.text), len(g.p.text))
-		return max(done, g.fed+rest/4)
+		return max(done, g.fed+g.known+(len(g.p.text)-g.knownTo)/4)
 	}
 	before := g.fed - g.doc.at.tokens
 	if share := g.Share(); share > 0 {
