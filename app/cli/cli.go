@@ -227,6 +227,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
 			if err := cmd.Help(); err != nil {
 				return err
 			}
+			if a.Window != nil {
+				return usagef("no command was given, and %v", err)
+			}
 			return usagef("no command was given")
 		},
 	}
