@@ -1,6 +1,9 @@
 package parts
 
 import (
+	"runtime"
+	"strings"
+	"sync"
 	"time"
 
 	"fyne.io/fyne/v2"
@@ -47,11 +50,16 @@ func (Background) After(d time.Duration, f func()) func() {
 	return func() { stopped = true; t.Stop() }
 }
 
-// ManualLoop does work at once and lets time pass by Advance only. It is for one
-// goroutine.
+// ManualLoop does work at once and lets time pass by Advance only. It belongs to
+// the goroutine that uses it first; what others hand to Do waits until that one
+// comes by again.
 type ManualLoop struct {
 	now    time.Duration
 	timers []*manualTimer
+
+	mu      sync.Mutex
+	owner   string
+	waiting []func()
 }
 
 type manualTimer struct {
@@ -61,13 +69,37 @@ type manualTimer struct {
 
 // Work implements Loop.
 func (l *ManualLoop) Work(f func() func()) {
-	if then := f(); then != nil {
-		then()
+	then := f()
+	if then == nil {
+		then = func() {}
 	}
+	l.Do(then)
 }
 
 // Do implements Loop.
-func (l *ManualLoop) Do(f func()) { f() }
+func (l *ManualLoop) Do(f func()) {
+	here := goroutine()
+	l.mu.Lock()
+	if l.owner == "" {
+		l.owner = here
+	}
+	l.waiting = append(l.waiting, f)
+	var due []func()
+	if l.owner == here {
+		due, l.waiting = l.waiting, nil
+	}
+	l.mu.Unlock()
+	for _, f := range due {
+		f()
+	}
+}
+
+// goroutine names the one that calls, as a stack trace does.
+func goroutine() string {
+	var trace [64]byte
+	name, _, _ := strings.Cut(string(trace[:runtime.Stack(trace[:], false)]), " [")
+	return name
+}
 
 // After implements Loop.
 func (l *ManualLoop) After(d time.Duration, f func()) func() {
@@ -78,6 +110,7 @@ func (l *ManualLoop) After(d time.Duration, f func()) func() {
 
 // Advance lets time pass.
 func (l *ManualLoop) Advance(d time.Duration) {
+	l.Do(func() {})
 	l.now += d
 	due := l.timers
 	l.timers = nil

@@ -112,7 +112,14 @@ func TestManualLoop(t *testing.T) {
 	l.Work(func() func() { return func() { did = append(did, "work") } })
 	l.Advance(15)
 	l.Advance(15)
-	if want := []string{"work", "ten", "twenty"}; !slices.Equal(did, want) {
+	done := make(chan bool)
+	go func() { l.Do(func() { did = append(did, "other") }); close(done) }()
+	<-done
+	if len(did) != 3 {
+		t.Errorf("%q: another goroutine's work is done on it", did)
+	}
+	l.Advance(0)
+	if want := []string{"work", "ten", "twenty", "other"}; !slices.Equal(did, want) {
 		t.Errorf("%q, want %q", did, want)
 	}
 }
