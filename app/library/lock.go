@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"kestrel/app/filelock"
 )
 
 // lock is a file that one process holds locked. The system lets go of it when
@@ -15,17 +17,15 @@ import (
 // one name. It holds the number of the process, for messages.
 type lock struct{ f *os.File }
 
-var errLocked = errors.New("locked")
-
 // acquire takes the lock or fails with ErrBusy.
 func acquire(path string) (*lock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	if err := lockFile(f); err != nil {
+	if err := filelock.Exclusive(f); err != nil {
 		defer f.Close()
-		if !errors.Is(err, errLocked) {
+		if !errors.Is(err, filelock.ErrLocked) {
 			return nil, &Error{Problem: "cannot lock " + path, Cause: err,
 				Way: "some network file systems have no locks; set KESTREL_HOME to a folder on a local disk"}
 		}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"kestrel/app/filelock"
 )
 
 // lock tells programs that have the same data open of each other. Each holds
@@ -13,8 +15,6 @@ import (
 // of a program that has ended.
 type lock struct{ f *os.File }
 
-var errLocked = errors.New("locked")
-
 // acquire takes the lock, for this program alone if no other has it. A lock
 // held alone must be shared after what only one may do.
 func acquire(path string) (_ *lock, alone bool, err error) {
@@ -23,10 +23,10 @@ func acquire(path string) (_ *lock, alone bool, err error) {
 		return nil, false, err
 	}
 	l := &lock{f}
-	switch err := lockAlone(f); {
+	switch err := filelock.Exclusive(f); {
 	case err == nil:
 		return l, true, nil
-	case !errors.Is(err, errLocked):
+	case !errors.Is(err, filelock.ErrLocked):
 		f.Close()
 		return nil, false, lockFailed(path, err)
 	}
@@ -40,7 +40,7 @@ func acquire(path string) (_ *lock, alone bool, err error) {
 // share lets other programs in. Where the change is not atomic another may come
 // between and be alone for a while; nothing is unfinished then.
 func (l *lock) share() error {
-	if err := lockShared(l.f); err != nil {
+	if err := filelock.Shared(l.f); err != nil {
 		return lockFailed(l.f.Name(), err)
 	}
 	return nil

@@ -19,7 +19,7 @@ import (
 // table, and those of its own row only where it is the parent or child of one
 // (engine/weights and engine/weights/gguf). The longest matching name counts.
 var layers = [][]string{
-	{"shaders", "engine/weights", "engine/tokenizer", "engine/sample", "engine/chat", "engine/vulkan", "assets", "build", "app/chart", "app/sensors"},
+	{"shaders", "engine/weights", "engine/tokenizer", "engine/sample", "engine/chat", "engine/vulkan", "assets", "build", "app/chart", "app/sensors", "app/filelock"},
 	{"engine/checkpoint", "engine/kernel"},
 	{"engine/reference"},
 	{"engine/mamba"},
@@ -35,7 +35,7 @@ var layers = [][]string{
 // noVulkan lists the packages that run without a GPU and its libraries.
 var noVulkan = []string{
 	"engine/weights", "engine/checkpoint", "engine/tokenizer", "engine/sample", "engine/chat", "engine/reference",
-	"app/library", "app/sensors", "app/store", "app/document", "assets", "shaders", "build",
+	"app/filelock", "app/library", "app/sensors", "app/store", "app/document", "assets", "shaders", "build",
 }
 
 const (
