@@ -101,10 +101,15 @@ func (a *Actor) estimates() {
 	for _, c := range a.everyConversation() {
 		for _, d := range c.docs {
 			a.estimate(d)
-			if d.stage == Ready && d.counted != a.worker.tokenizer().hash {
-				a.inspect(d)
-			}
+			a.recount(d)
 		}
+	}
+}
+
+// recount counts a document's tokens anew if it was another tokenizer's, or none.
+func (a *Actor) recount(d *docState) {
+	if d.stage == Ready && d.counted != a.worker.tokenizer().hash {
+		a.inspect(d)
 	}
 }
 
@@ -186,6 +191,7 @@ func (a *Actor) inspect(d *docState) {
 			}
 			a.found(d, found)
 			d.stage, d.counted = Ready, tokenizer.hash
+			a.recount(d) // the model may have come meanwhile
 			a.measure()
 		})
 	})

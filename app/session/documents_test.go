@@ -133,6 +133,25 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// TestCountWhileLoading has a document inspected when its model arrives: it was
+// begun without a tokenizer, and must not stay without a number of tokens.
+func TestCountWhileLoading(t *testing.T) {
+	w := start(t, summarizing(), Options{PartialShare: -1})
+	for range cap(w.inspections) {
+		w.inspections <- struct{}{}
+	}
+	w.AddFiles([]string{w.file("book.md", book(400))})
+	w.stage(Inspecting)
+	w.load("demo")
+	for range cap(w.inspections) {
+		<-w.inspections
+	}
+	w.wait("tokens and an estimate", func(s *Snapshot) bool {
+		d := s.Conversation.Documents[0]
+		return d.Stage == Ready && d.Tokens > 0 && d.Estimate > 0
+	})
+}
+
 // TestPartial holds that partial summaries come while a document is read, cost
 // no more than their share, and leave no trace in what is read.
 func TestPartial(t *testing.T) {
