@@ -22,6 +22,13 @@ type Memory struct {
 	Fits                             bool
 	DeviceName                       string
 	Advice                           string // a way out where it does not fit
+	Smaller                          []Alternative
+}
+
+// Alternative is a precision in which a model would fit that does not.
+type Alternative struct {
+	Quant  weights.DType
+	Device int64 // bytes in the heap of device memory
 }
 
 // EstimateMemory says what opening the model with these options would allocate, without reading any weights. The
@@ -48,7 +55,7 @@ func estimateOn(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options) (Me
 	}
 	m, err := need(ck, dev, o)
 	if err == nil && !m.Fits {
-		m.Advice = advice(files, dev, o, m)
+		m.Smaller, m.Advice = advice(files, dev, o, m)
 	}
 	return m, err
 }
@@ -97,7 +104,7 @@ func checkMemory(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options) er
 }
 
 // advice is the way out for a model that does not fit: the precisions in which it would.
-func advice(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options, m Memory) string {
+func advice(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options, m Memory) ([]Alternative, string) {
 	_, err := files.As(weights.Q2_K, false)
 	return suggest(m.Device, m.Budget, err == nil, func(d weights.DType) int64 {
 		as, err := files.As(d, true)
@@ -116,22 +123,22 @@ var smaller = []weights.DType{weights.F16, weights.Q8_0, weights.Q6_K, weights.Q
 
 // suggest names the best two precisions in which a model would fit that needs more than is free; needAs is the need in
 // a precision. quantizes: it can be quantized while it is loaded.
-func suggest(need, free int64, quantizes bool, needAs func(weights.DType) int64) string {
-	var fits []weights.DType
+func suggest(need, free int64, quantizes bool, needAs func(weights.DType) int64) ([]Alternative, string) {
+	var fits []Alternative
 	var list []string
 	for _, d := range smaller {
 		if n := needAs(d); n < need && n <= free && len(fits) < 2 {
-			fits = append(fits, d)
+			fits = append(fits, Alternative{d, n})
 			list = append(list, fmt.Sprintf("%v (%s)", d, gib(n)))
 		}
 	}
 	switch {
 	case len(fits) == 0:
-		return "choose another device (kestrel devices lists them) or a smaller model"
+		return nil, "choose another device (kestrel devices lists them) or a smaller model"
 	case quantizes:
-		return fmt.Sprintf("it would fit as %s: use --quant %s", strings.Join(list, " or "), strings.ToLower(fits[0].String()))
+		return fits, fmt.Sprintf("it would fit as %s: use --quant %s", strings.Join(list, " or "), strings.ToLower(fits[0].Quant.String()))
 	}
-	return "it would fit as " + strings.Join(list, " or ") + ": take a file of that precision"
+	return fits, "it would fit as " + strings.Join(list, " or ") + ": take a file of that precision"
 }
 
 func gib(n int64) string {

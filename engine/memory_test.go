@@ -159,9 +159,17 @@ func TestSuggest(t *testing.T) {
 		{"none", 28 * gib, 100 << 20, true, "choose another device (kestrel devices lists them) or a smaller model", "--quant"},
 		{"nothing smaller", 2 * gib, gib, true, "smaller model", "--quant"},
 	} {
-		got := engine.Suggest(c.need, c.free, c.quantizes, func(d weights.DType) int64 { return float[d] })
+		smaller, got := engine.Suggest(c.need, c.free, c.quantizes, func(d weights.DType) int64 { return float[d] })
 		if !strings.Contains(got, c.says) || strings.Contains(got, c.not) {
 			t.Errorf("%s: %q", c.name, got)
+		}
+		for _, a := range smaller {
+			if a.Device != float[a.Quant] || !strings.Contains(got, a.Quant.String()+" (") {
+				t.Errorf("%s: %v needs %d, told %q", c.name, a.Quant, a.Device, got)
+			}
+		}
+		if len(smaller) == 0 != (c.name == "none" || c.name == "nothing smaller") {
+			t.Errorf("%s: %v", c.name, smaller)
 		}
 	}
 }

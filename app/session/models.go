@@ -66,7 +66,7 @@ func (a *Actor) Estimate(ctx context.Context, r LoadRequest) (Estimate, error) {
 	}
 	return Estimate{
 		Weights: m.Weights, State: m.State, Scratch: m.Scratch, Staging: m.Staging, Total: m.Total, OnDevice: m.Device, Reader: m.State,
-		Budget: m.Budget, Fits: m.Fits, Device: m.DeviceName, Advice: m.Advice,
+		Budget: m.Budget, Fits: m.Fits, Device: m.DeviceName, Smaller: m.Smaller,
 	}, ctx.Err()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"kestrel/app/library"
+	"kestrel/engine"
 	"kestrel/engine/vulkan"
 )
 
@@ -159,7 +160,7 @@ type Estimate struct {
 	Budget                           int64 // of that heap, free now
 	Fits                             bool
 	Device                           string
-	Advice                           string // a way out where it does not fit
+	Smaller                          []engine.Alternative // precisions in which it would fit, where it does not
 }
 
 // NewOptions of a new conversation.

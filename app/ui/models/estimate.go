@@ -1,6 +1,9 @@
 package models
 
 import (
+	"fmt"
+	"strings"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/layout"
@@ -35,13 +38,19 @@ func compact(l *widget.Label) fyne.CanvasObject {
 	return container.New(layout.NewCustomPaddedLayout(-theme.InnerPadding()+1, -theme.InnerPadding()+1, 0, 0), l)
 }
 
-// verdict says in words whether a model fits.
+// verdict says in words whether a model fits, and what would where it does not.
 func verdict(e session.Estimate) *widget.Label {
-	text, importance := look.T("models.fits", look.Bytes(e.Budget-e.Total)), widget.SuccessImportance
+	text, importance := look.T("models.fits", look.Bytes(e.Budget-e.OnDevice)), widget.SuccessImportance
 	if !e.Fits {
-		text, importance = look.T("models.too.big", look.Bytes(e.Total-e.Budget)), widget.WarningImportance
-		if e.Advice != "" {
-			text += " " + e.Advice
+		text, importance = look.T("models.too.big", look.Bytes(e.OnDevice-e.Budget)), widget.WarningImportance
+		var smaller []string
+		for _, a := range e.Smaller {
+			smaller = append(smaller, fmt.Sprintf("%v (%s)", a.Quant, look.Bytes(a.Device)))
+		}
+		if len(smaller) > 0 {
+			text += look.T("models.smaller", strings.Join(smaller, ", "))
+		} else {
+			text += look.T("models.smaller.none")
 		}
 	}
 	l := parts.Text(text)

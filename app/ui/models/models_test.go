@@ -19,8 +19,10 @@ import (
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/look/looktest"
 	"kestrel/app/ui/parts"
+	"kestrel/engine"
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/vulkan"
+	"kestrel/engine/weights"
 )
 
 func fake() *sessiontest.Fake {
@@ -47,14 +49,15 @@ func fake() *sessiontest.Fake {
 		{Index: 2, Name: "Radeon RX 7800 XT", Type: vulkan.Discrete, Usable: true},
 	}
 	f.Estimates = func(r session.LoadRequest) (session.Estimate, error) {
-		e := session.Estimate{Weights: 7 << 20, State: 240 << 10, Scratch: 3 << 20, Staging: 4 << 20, Total: 14 << 20, Reader: 8 << 20, Budget: 8 << 30, Fits: true, Device: "llvmpipe (LLVM)"}
+		e := session.Estimate{Weights: 7 << 20, State: 240 << 10, Scratch: 3 << 20, Staging: 4 << 20, Total: 14 << 20, OnDevice: 14 << 20, Reader: 8 << 20, Budget: 8 << 30, Fits: true, Device: "llvmpipe (LLVM)"}
 		switch {
 		case strings.Contains(r.Model, "/") && !strings.HasPrefix(r.Model, "tiiuae/falcon-mamba-7b-instruct"):
 			return e, errors.New("no such model")
 		case strings.HasSuffix(r.Model, "random:falcon-mamba-7b:q4_k"):
 			e.Weights, e.Total = 4<<30, 4<<30
 		case strings.Contains(r.Model, "7b") && r.Quant == "":
-			e.Weights, e.Total, e.Fits, e.Advice = 14<<30, 14<<30, false, "Choose the precision q4_k."
+			e.Weights, e.Total, e.OnDevice, e.Fits = 14<<30, 15<<30, 14<<30, false
+			e.Smaller = []engine.Alternative{{Quant: weights.Q4_K, Device: 4 << 30}, {Quant: weights.Q3_K, Device: 3 << 30}}
 		}
 		if r.Device == "2" {
 			e.Device, e.Budget = "Radeon RX 7800 XT", 16<<30
@@ -133,7 +136,7 @@ func TestTooLarge(t *testing.T) {
 	f.ChoiceList[3].Source, f.ChoiceList[3].Ready = session.Library, true
 	b := open(t, look.Options{}, look.English, f)
 	b.list.Select(3)
-	b.shows("It does not fit: 6.0 GiB are missing. Choose the precision q4_k.")
+	b.shows("It does not fit: 6.0 GiB are missing. These precisions would fit: Q4_K (4.0 GiB), Q3_K (3.0 GiB).")
 	looktest.Press(b.w.Canvas(), "Load")
 	if got := calls(f); len(got) > 0 {
 		t.Errorf("it was loaded without a warning: %v", got)
