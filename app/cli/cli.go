@@ -209,6 +209,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
 			hint := ""
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 				hint = fmt.Sprintf("; did you mean %q?", near[0])
+			} else if _, err := os.Stat(args[0]); err == nil {
+				hint = "; 'kestrel window FILE' opens a document"
 			}
 			return usagef("there is no command %q%s", args[0], hint)
 		},

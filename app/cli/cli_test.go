@@ -23,6 +23,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{"", 2, "no command was given"},
 		{"nosuch", 2, `there is no command "nosuch"`},
+		{"cli_test.go", 2, "kestrel window FILE"},
 		{"genrate", 2, `did you mean "generate"?`},
 		{"--nosuch", 2, "unknown flag"},
 		{"generate a b", 2, "in quotes"},
