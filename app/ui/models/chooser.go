@@ -172,6 +172,9 @@ func (c *Chooser) tell(err error) {
 }
 
 func (c *Chooser) choose(i int) {
+	if i != c.selected {
+		c.precision.SetSelectedIndex(0) // what was chosen for another model is none's wish for this one
+	}
 	c.selected = i
 	c.tell(nil)
 	c.showChoice()

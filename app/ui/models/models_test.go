@@ -129,6 +129,18 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestPrecisionIsAModels: a precision chosen for one model is not taken for another.
+func TestPrecisionIsAModels(t *testing.T) {
+	b := open(t, look.Options{}, look.English, fake())
+	b.precision.SetSelected("F32")
+	b.list.TypedKey(&fyne.KeyEvent{Name: fyne.KeyDown})
+	b.list.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	want := session.LoadRequest{Model: "mamba-130m-hf", Device: "1"}
+	if got := calls(b.f); !slices.Equal(got, []string{fmt.Sprintf("Load[%v]", want)}) {
+		t.Errorf("calls are %v, want one to load %v", got, want)
+	}
+}
+
 // TestTooLarge: a load that cannot fit is warned of, and done only when asked
 // for again.
 func TestTooLarge(t *testing.T) {
