@@ -94,8 +94,8 @@ choose_driver() {
 backports=$(os_field VERSION_CODENAME)-backports
 backports_file=/etc/apt/sources.list.d/kestrel-backports.list
 
-# need_backports makes apt know Debian's backports: from the mirror that the
-# system uses already, or Debian's own where that one has none.
+# need_backports makes apt know Debian's backports, from a mirror that the system
+# uses already.
 need_backports() {
   backports_known && return
   local mirror signed
@@ -128,5 +128,4 @@ mirrors() {
           if [ "$component" = main ] && [ "$origin" = Debian ]; then echo "$uri|$signed"; fi ;;
       esac
     done
-  echo "http://deb.debian.org/debian|$([ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo /usr/share/keyrings/debian-archive-keyring.gpg)"
 }
