@@ -39,7 +39,7 @@ apt_install_needs() {
       libc) packages+=(libc6-dev) ;;
       git) packages+=(git) ;;
       certificates) packages+=(ca-certificates) ;;
-      window) packages+=(libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev libgl-dev libgl1-mesa-dri) ;;
+      window) packages+=(pkg-config libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev libgl-dev libgl1-mesa-dri) ;;
       display) packages+=(xvfb xdotool) ;;
       headers) packages+=(libvulkan-dev) ;;
       loader) packages+=(libvulkan1) ;;

@@ -9,6 +9,8 @@ have_git() { command -v git >/dev/null; }
 have_headers() { header vulkan/vulkan.h; }
 have_window() {
   local name
+  # how the bindings of OpenGL are told where it is
+  [ "$(uname)" != Linux ] || pkg-config --exists gl 2>/dev/null || return 1
   for name in X11/Xlib.h X11/Xcursor/Xcursor.h X11/extensions/{Xrandr,Xinerama,XInput2,xf86vmode}.h GL/gl.h; do
     [ "$(uname)" != Linux ] || header "$name" || return 1
   done
@@ -27,7 +29,7 @@ describe() {
     certificates) echo "root certificates, for the Go module proxy" ;;
     headers) echo "Vulkan headers" ;;
     loader) echo "Vulkan loader" ;;
-    window) echo "X11 and OpenGL headers, for the window" ;;
+    window) echo "X11 and OpenGL headers and pkg-config, for the window" ;;
     display) echo "Xvfb and xdotool, for the tests of the window" ;;
     driver) echo "Vulkan driver: of the GPU, else Mesa's software one (Debian 12's is too slow)" ;;
     validation) echo "Khronos validation layer, for the tests" ;;
@@ -144,7 +146,7 @@ print_instructions() {
       fedora | rhel | centos | rocky | almalinux) cat <<'TEXT' ;;
 On Fedora install what Kestrel needs by
   sudo dnf install golang gcc glibc-devel git ca-certificates vulkan-headers vulkan-loader \
-    libX11-devel libXcursor-devel libXrandr-devel libXinerama-devel libXi-devel libXxf86vm-devel mesa-libGL-devel \
+    libX11-devel libXcursor-devel libXrandr-devel libXinerama-devel libXi-devel libXxf86vm-devel mesa-libGL-devel pkgconf-pkg-config \
     vulkan-validation-layers spirv-tools glslc xorg-x11-server-Xvfb xdotool
 and a driver: for AMD, Intel or no GPU
   sudo dnf install mesa-vulkan-drivers
@@ -153,7 +155,7 @@ TEXT
       arch | manjaro | endeavouros | cachyos) cat <<'TEXT' ;;
 On Arch install what Kestrel needs by
   sudo pacman -S --needed go gcc git ca-certificates vulkan-headers vulkan-icd-loader \
-    libx11 libxcursor libxrandr libxinerama libxi libxxf86vm libglvnd \
+    libx11 libxcursor libxrandr libxinerama libxi libxxf86vm libglvnd pkgconf \
     vulkan-validation-layers spirv-tools shaderc xorg-server-xvfb xdotool
 and a driver: vulkan-radeon, vulkan-intel, nvidia-utils, or without a GPU
   sudo pacman -S --needed vulkan-swrast
@@ -171,7 +173,7 @@ put C:\msys64\ucrt64\bin on PATH, and install your GPU's driver, which brings vu
 TEXT
       *) cat <<'TEXT' ;;
 Install with your system's package manager: Go 1.21 or newer, a C compiler with its library's headers,
-git, root certificates, the headers of X11 (Xlib, Xcursor, Xrandr, Xinerama, Xi, Xxf86vm) and OpenGL,
+git, root certificates, the headers of X11 (Xlib, Xcursor, Xrandr, Xinerama, Xi, Xxf86vm) and OpenGL, pkg-config,
 the Vulkan headers, the Vulkan loader (libvulkan.so.1) and a Vulkan driver
 (your GPU's, or Mesa's lavapipe); for the tests the Khronos validation layer and SPIRV-Tools.
 TEXT
