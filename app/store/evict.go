@@ -16,17 +16,15 @@ const budgetKey = "states.budget"
 // among equals the least recently used (saved or opened) first:
 //
 //  1. files only deleted conversations have states in;
-//  2. files of which no state is worth keeping by 3 or 4;
+//  2. files of which no state is worth keeping by 3;
 //  3. files with the furthest state of a document: the final one, or how far
-//     a reading has come;
-//  4. files with the newest state of a conversation, that of its message made
-//     last among those that have states.
+//     a reading has come.
 //
 // A file counts where its most valuable state puts it; a file shared by forks
-// goes with all its states. The states of 3 and 4 are kept as long as dropping
-// others can meet the budget. Two are never dropped, even if they alone exceed
-// the budget: the newest state of the conversation whose states were used last
-// (of each, where forks share that file), and the state saved last.
+// goes with all its states. Never dropped are the newest state of any
+// conversation that is not deleted, the one that was saved last of its messages
+// and documents, and the state saved last of all. Together these may take more
+// than the budget: [StateUsage] tells.
 func (s *Store) SetStateBudget(ctx context.Context, bytes int64) error {
 	if bytes < 0 {
 		return s.failed("set budget of states", invalid("a budget below zero"))
@@ -37,7 +35,9 @@ func (s *Store) SetStateBudget(ctx context.Context, bytes int64) error {
 	return s.failed("drop states", s.evict(ctx))
 }
 
-// StateUsage is what saved states take of the disk, in bytes.
+// StateUsage is what saved states take of the disk, in bytes. Bytes are more
+// than Budget where the states that are never dropped are; see
+// [Store.SetStateBudget].
 type StateUsage struct {
 	Budget int64
 	Bytes  int64
@@ -107,9 +107,10 @@ const evictionOrder = `
 WITH
 live AS (
   SELECT s.* FROM states s JOIN conversations c ON c.id = s.conversation WHERE c.deleted IS NULL),
-newest AS ( -- ids sort by the time they were made
-  SELECT id FROM (
-    SELECT id, row_number() OVER (PARTITION BY conversation ORDER BY message DESC, section DESC) AS place FROM live WHERE message IS NOT NULL)
+newest AS ( -- of a conversation: saved last; forks have the times of what they share
+  SELECT file FROM (
+    SELECT file, row_number() OVER (PARTITION BY conversation
+      ORDER BY created DESC, ifnull(message, '') DESC, section DESC, id DESC) AS place FROM live)
   WHERE place = 1),
 furthest AS (
   SELECT id FROM (
@@ -118,14 +119,9 @@ furthest AS (
 ranked AS (
   SELECT f.id, f.bytes, f.used, max(CASE
     WHEN live.id IS NULL THEN 1
-    WHEN live.id IN newest THEN 4
     WHEN live.id IN furthest THEN 3
     ELSE 2 END) AS class
   FROM state_files f LEFT JOIN live ON live.file = f.id GROUP BY f.id)
 SELECT id, bytes FROM ranked
-WHERE id <> (SELECT id FROM state_files ORDER BY created DESC, id DESC LIMIT 1)
-  AND id NOT IN (
-    SELECT file FROM live WHERE id IN newest AND conversation IN (
-      SELECT conversation FROM live WHERE file = (
-        SELECT f.id FROM state_files f JOIN live ON live.file = f.id ORDER BY f.used DESC, f.id DESC LIMIT 1)))
+WHERE id <> (SELECT id FROM state_files ORDER BY created DESC, id DESC LIMIT 1) AND id NOT IN (SELECT file FROM newest)
 ORDER BY class, used, id`

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -145,21 +146,46 @@ func TestStatesAreCleaned(t *testing.T) {
 	}
 }
 
-// One conversation over budget by its newest alone keeps it.
+// The newest of each conversation is kept, whatever the budget and however long
+// ago it was used; what is older goes.
 func TestNewestIsKept(t *testing.T) {
 	s, ctx := openNew(t), t.Context()
 	ok(t, s.SetStateBudget(ctx, 10))
-	c := conversation(t, s, "")
-	first := say(t, s, c.ID, "", User, "x")
-	second := say(t, s, c.ID, first, Assistant, "y")
-	must(s.SaveState(ctx, State{Message: first}, bytesOf(100)))(t)
-	must(s.SaveState(ctx, State{Message: second}, bytesOf(100)))(t)
-	if len(must(s.States(ctx, first))(t)) != 0 || len(must(s.States(ctx, second))(t)) != 1 {
-		t.Error("dropped the wrong one")
+	var kept []ID
+	for range 5 {
+		c := conversation(t, s, "")
+		first := say(t, s, c.ID, "", User, "x")
+		second := say(t, s, c.ID, first, Assistant, "y")
+		must(s.SaveState(ctx, State{Message: first}, bytesOf(100)))(t)
+		kept = append(kept, must(s.SaveState(ctx, State{Message: second}, bytesOf(100)))(t).ID)
 	}
-	ok(t, s.SetStateBudget(ctx, 0))
-	if len(must(s.States(ctx, second))(t)) != 1 {
-		t.Error("dropped the newest of the only conversation")
+	// of a conversation whose last was the reading of a document, how far that came
+	c := conversation(t, s, "")
+	answer := say(t, s, c.ID, "", Assistant, "x")
+	must(s.SaveState(ctx, State{Message: answer}, bytesOf(100)))(t)
+	d := must(s.AddDocument(ctx, Document{Conversation: c.ID, Status: DocumentReading}))(t)
+	for i := range 3 {
+		time.Sleep(2 * time.Millisecond) // a later time than that of the answer
+		st := must(s.SaveState(ctx, State{Document: d.ID, Section: i}, bytesOf(100)))(t)
+		if i == 2 {
+			kept = append(kept, st.ID)
+		}
+	}
+	for _, budget := range []int64{10, 0} {
+		ok(t, s.SetStateBudget(ctx, budget))
+		var left []ID
+		for _, c := range must(s.Conversations(ctx, Listing{}))(t) {
+			for _, st := range must(s.States(ctx, c.ID))(t) {
+				left = append(left, st.ID)
+			}
+		}
+		slices.Sort(left)
+		if !slices.Equal(left, kept) {
+			t.Errorf("budget %d: left %v, want %v", budget, left, kept)
+		}
+		if u := must(s.StateUsage(ctx))(t); u.Bytes != 600 || u.Files != 6 || u.Budget != budget {
+			t.Errorf("usage %+v", u)
+		}
 	}
 	if err := s.SetStateBudget(ctx, -1); !errors.Is(err, ErrInvalid) {
 		t.Errorf("below zero: %v", err)
@@ -170,7 +196,7 @@ func TestNewestIsKept(t *testing.T) {
 type seen struct {
 	bytes int64
 	used  time.Time
-	class int  // 1 is dropped first
+	class int  // 1 is dropped first, 3 last
 	never bool // must not be dropped
 }
 
@@ -192,39 +218,32 @@ func observe(t *testing.T, s *Store) map[ID]*seen {
 		files[id] = &seen{class: 1}
 		last = max(last, id)
 	}
-	var usedLast entry
 	for _, e := range all {
 		f := files[e.file]
-		f.bytes, f.used = e.Bytes, e.Used
+		f.bytes, f.used, f.never = e.Bytes, e.Used, f.never || e.file == last
 		if !must(s.Conversation(ctx, e.Conversation))(t).Deleted.IsZero() {
 			continue
 		}
-		better := func(o entry) bool { // than e, for the same purpose
-			if e.Message != "" {
-				return o.Message > e.Message && o.Conversation == e.Conversation
+		f.class = max(f.class, 2)
+		later := func(o entry) bool { // than e, of the same conversation
+			if o.Conversation != e.Conversation {
+				return false
 			}
+			for _, c := range []int{o.Created.Compare(e.Created), cmp.Compare(o.Message, e.Message), cmp.Compare(o.Section, e.Section), cmp.Compare(o.ID, e.ID)} {
+				if c != 0 {
+					return c > 0
+				}
+			}
+			return false
+		}
+		if !slices.ContainsFunc(all, later) {
+			f.never = true
+		}
+		further := func(o entry) bool { // than e, in the same document
 			return o.Document == e.Document && (o.Final && !e.Final || o.Final == e.Final && o.Section > e.Section)
 		}
-		switch {
-		case slices.ContainsFunc(all, better):
-			f.class = max(f.class, 2)
-		case e.Message != "":
-			f.class = 4
-		default:
-			f.class = max(f.class, 3)
-		}
-		if e.Used.After(usedLast.Used) || e.Used.Equal(usedLast.Used) && e.file >= usedLast.file {
-			usedLast = e
-		}
-	}
-	for _, e := range all { // forks share the file used last: the newest of each of them is kept
-		f := files[e.file]
-		f.never = f.never || e.file == last
-		for _, u := range all {
-			if u.file == usedLast.file && u.Conversation == e.Conversation && e.Message != "" && must(s.Conversation(ctx, e.Conversation))(t).Deleted.IsZero() &&
-				!slices.ContainsFunc(all, func(o entry) bool { return o.Conversation == e.Conversation && o.Message > e.Message }) {
-				f.never = true
-			}
+		if e.Document != "" && !slices.ContainsFunc(all, further) {
+			f.class = 3
 		}
 	}
 	return files

@@ -162,7 +162,11 @@ func dataPage(o Options) fyne.CanvasObject {
 					o.Problem(err)
 					return
 				}
-				usage.SetText(look.T("settings.states.usage", u.Files, look.Bytes(u.Bytes), look.Bytes(u.Budget)))
+				text := look.T("settings.states.usage", u.Files, look.Bytes(u.Bytes), look.Bytes(u.Budget))
+				if u.Bytes > u.Budget {
+					text += "\n" + look.T("settings.states.over", look.Bytes(u.Bytes-u.Budget))
+				}
+				usage.SetText(text)
 				budget.OnChanged = nil
 				if i := slices.Index(budgets, u.Budget); i >= 0 {
 					budget.SetSelectedIndex(i)

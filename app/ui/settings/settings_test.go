@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -230,6 +231,14 @@ func TestModelPage(t *testing.T) {
 	}
 }
 
+// zeros is a state of so many bytes.
+type zeros int
+
+func (n zeros) WriteTo(w io.Writer) (int64, error) {
+	k, err := w.Write(make([]byte, n))
+	return int64(k), err
+}
+
 func TestDataPage(t *testing.T) {
 	b := newBench(t, look.Options{}, look.English)
 	c, err := b.s.CreateConversation(t.Context(), store.Conversation{Title: "T"})
@@ -245,6 +254,30 @@ func TestDataPage(t *testing.T) {
 	if u, err := b.s.StateUsage(t.Context()); err != nil || u.Budget != 512<<20 {
 		t.Errorf("%v: the budget is %v", err, u.Budget)
 	}
+	// what is always kept may take more than is allowed: that is said
+	if err := b.s.SetStateBudget(t.Context(), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	m, err := b.s.AddMessage(t.Context(), store.Message{Conversation: c.ID, Role: store.User, Status: store.Done})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.s.SaveState(t.Context(), store.State{Message: m.ID}, zeros(2<<20)); err != nil {
+		t.Fatal(err)
+	}
+	for l, want := range map[look.Language]string{look.English: "1.0 MiB more: the newest state of each conversation", look.Chinese: "超出 1.0 MiB：每个对话的最新状态"} {
+		looktest.Press(b.w.Canvas(), look.T("parts.close"))
+		look.SetLanguage(l)
+		Show(b.o)
+		b.tab(3)
+		if !looktest.Shows(b.w.Canvas(), want) {
+			t.Error(looktest.Text(b.w.Canvas()))
+		}
+	}
+	looktest.Press(b.w.Canvas(), look.T("parts.close"))
+	look.SetLanguage(look.English)
+	Show(b.o)
+	b.tab(3)
 	looktest.Press(b.w.Canvas(), "Open the folder")
 	if len(b.opened) != 1 || !strings.HasPrefix(b.opened[0], "file:///") {
 		t.Errorf("opened %q", b.opened)
