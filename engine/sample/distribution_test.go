@@ -108,6 +108,7 @@ func TestDistribution(t *testing.T) {
 			seen := make([]int, len(logits))
 			for range n {
 				seen[pick(t, s, logits)]++
+				s.accepted++ // draw anew, with the same ids to look back on
 			}
 			chi, degrees := 0.0, -1.0
 			rest, restWant := 0.0, 0.0 // cells too small to count on their own
@@ -150,15 +151,15 @@ func TestLargeVocabulary(t *testing.T) {
 			want := exact(logits, p, nil)
 			pick(t, s, logits)
 			var kept, expected int
-			for i, w := range s.weights {
-				if w > 0 {
+			for i, d := range s.depths {
+				if d < none {
 					kept++
 				}
 				if want[i] > 0 {
 					expected++
 				}
-				if (w > 0) != (want[i] > 0) && spread > 0 {
-					t.Errorf("spread %v, top-p %v: id %d kept %v, want %v", spread, topP, i, w > 0, want[i] > 0)
+				if (d < none) != (want[i] > 0) && spread > 0 {
+					t.Errorf("spread %v, top-p %v: id %d kept %v, want %v", spread, topP, i, d < none, want[i] > 0)
 				}
 			}
 			if d := kept - expected; d < -1 || d > 1 {

@@ -15,10 +15,14 @@
 //     (Nguyen et al. 2024)
 //  6. one draw from what stayed, by probability
 //
-// Equal logits are ordered by id, the lowest first, so that the order is total
-// and top-k keeps exactly k (transformers keeps all that equal the k-th). The
-// draw comes from a PCG generator, one number a token, taken along the kept
-// ids in order of id: the same seed gives the same text.
+// Equals are ordered by id, the lowest first, so that the order is total and
+// top-k keeps exactly k (transformers keeps all that equal the k-th).
+//
+// Probabilities are integers, to 2^-31 of the largest one, and the draw is a
+// hash of the seed and of the number of ids accepted, taken along the kept ids
+// in order of id. So a choice depends on nothing but the logits, the ids
+// accepted and the seed: it can be made again, and a device that follows the
+// sampler's Rule makes the same.
 package sample
 
 import (
@@ -85,4 +89,45 @@ func (p Params) window() int {
 		return DefaultWindow
 	}
 	return p.RepeatWindow
+}
+
+// Rule is how a sampler chooses, in the numbers that choosing takes.
+type Rule struct {
+	Greedy  bool
+	Few     int     // so many of the largest logits suffice for a choice; 0: all are needed
+	TopK    int     // 0: off
+	Scale   float32 // octaves of probability for a difference of logits
+	TopP    uint32  // the share of probability, of 2^32; 0: off
+	MinP    uint32  // the least probability, of 2^31
+	Window  int     // ids that the penalty looks back over; 0: it is off
+	Penalty float32 // factor of penalized logits below 0
+	Relief  float32 // factor of the others
+	Seed    uint64
+}
+
+// rule gives the numbers of p.
+func (p Params) rule() Rule {
+	r := Rule{Greedy: p.greedy(), Window: p.window(), Penalty: 1, Relief: 1, Seed: p.Seed}
+	if p.penalizes() {
+		r.Penalty, r.Relief = p.RepeatPenalty, 1/p.RepeatPenalty
+	}
+	// A penalty of 1 or more pushes at most its window out of the first places; one below 1 pulls ids up from anywhere.
+	suffice := !p.penalizes() || p.RepeatPenalty >= 1
+	if r.Greedy {
+		if suffice {
+			r.Few = 1 + r.Window
+		}
+		return r
+	}
+	// held to what devices take for a number that is neither infinite nor zero
+	r.Scale = float32(min(max(math.Log2E/float64(p.Temperature), 0x1p-126), math.MaxFloat32))
+	r.TopK = p.TopK
+	if r.TopK > 0 && suffice {
+		r.Few = r.TopK + r.Window
+	}
+	if p.TopP > 0 && p.TopP < 1 {
+		r.TopP = max(1, uint32(float64(p.TopP)*(1<<32)))
+	}
+	r.MinP = uint32(math.Ceil(float64(p.MinP) * (1 << 31)))
+	return r
 }

@@ -3,28 +3,28 @@ package sample
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 )
 
-// Sampler chooses one token after another. It holds the generator and the last
-// ids accepted; it is not safe for concurrent use.
+// Sampler chooses one token after another. It holds the last ids accepted and
+// their number; it is not safe for concurrent use.
 type Sampler struct {
-	params Params
-	source rand.PCG
-	recent *window
-	watch  func(id int)
+	params   Params
+	rule     Rule
+	recent   *window
+	accepted uint64 // how many ids, the place of the next draw
+	watch    func(id int)
 
-	logits  []float32   // scratch: a copy of the logits, penalized
-	kept    []candidate // scratch
-	weights []float64   // scratch
+	logits []float32   // scratch: a copy of the logits, penalized
+	kept   []candidate // scratch
+	depths []uint32    // scratch
 }
 
 // candidate is a token that may be chosen.
 type candidate struct {
-	id     int32
-	logit  float32
-	weight float64 // exp((logit - largest) / T)
+	id    int32
+	logit float32
+	depth uint32 // below the largest
 }
 
 // before is the total order: the larger logit first, then the lower id.
@@ -42,22 +42,42 @@ func order(c, d candidate) int {
 	return 0
 }
 
+// likelier orders by probability, equals by id.
+func likelier(c, d candidate) int {
+	if c.depth != d.depth {
+		return int(c.depth) - int(d.depth)
+	}
+	return byID(c, d)
+}
+
+func byID(c, d candidate) int { return int(c.id) - int(d.id) }
+
 // New returns a sampler, or an ErrParams.
 func New(p Params) (*Sampler, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Sampler{params: p, recent: newWindow(p.window())}
-	s.source.Seed(p.Seed, 0x6b65737472656c) // a stream of our own
-	return s, nil
+	return &Sampler{params: p, rule: p.rule(), recent: newWindow(p.window())}, nil
 }
 
 // Params returns what the sampler was made with.
 func (s *Sampler) Params() Params { return s.params }
 
+// Rule is how the sampler chooses; it does not change over a sampler's life.
+// The other things that a choice depends on are Place and Recent.
+func (s *Sampler) Rule() Rule { return s.rule }
+
+// Place is the number of ids accepted, which the next draw hangs on.
+func (s *Sampler) Place() uint64 { return s.accepted }
+
+// Recent are the ids that the repeat penalty looks back on, the oldest first.
+func (s *Sampler) Recent() []int32 {
+	return append(slices.Clone(s.recent.ids[s.recent.next:]), s.recent.ids[:s.recent.next]...)
+}
+
 // Greedy says that nothing is drawn: the largest logit wins, after the repeat
 // penalty if there is one.
-func (s *Sampler) Greedy() bool { return s.params.greedy() }
+func (s *Sampler) Greedy() bool { return s.rule.Greedy }
 
 // DeviceTopK says whether SampleTop, given the k largest logits (all of them
 // where there are fewer), makes the choice that Sample makes from all. k does
@@ -67,23 +87,14 @@ func (s *Sampler) Greedy() bool { return s.params.greedy() }
 // it can push as many ids out of the first places. A penalty below 1 pulls ids
 // up from anywhere, and temperature, top-p and min-p without top-k look at
 // every logit.
-func (s *Sampler) DeviceTopK() (k int, ok bool) {
-	p := s.params
-	switch {
-	case p.penalizes() && p.RepeatPenalty < 1:
-		return 0, false
-	case p.greedy():
-		return 1 + p.window(), true
-	case p.TopK > 0:
-		return p.TopK + p.window(), true
-	}
-	return 0, false
-}
+func (s *Sampler) DeviceTopK() (k int, ok bool) { return s.rule.Few, s.rule.Few > 0 }
 
 // Accept tells the sampler that id is now part of the text, of the prompt or
-// chosen. The repeat penalty looks back over these.
+// chosen. The repeat penalty looks back over these, and the next choice is
+// drawn anew.
 func (s *Sampler) Accept(id int) {
 	s.recent.push(int32(id))
+	s.accepted++
 	if s.watch != nil {
 		s.watch(id)
 	}
@@ -96,11 +107,11 @@ func (s *Sampler) Watch(f func(id int)) { s.watch = f }
 
 // Clone returns a sampler in the same state; the two then go on apart.
 func (s *Sampler) Clone() *Sampler {
-	return &Sampler{params: s.params, source: s.source, recent: s.recent.clone()}
+	return &Sampler{params: s.params, rule: s.rule, recent: s.recent.clone(), accepted: s.accepted}
 }
 
 // Sample chooses an id, given the logits of all of them [V]. It does not
-// accept it. The error is an ErrLogits.
+// accept it: asked again it chooses the same. The error is an ErrLogits.
 func (s *Sampler) Sample(logits []float32) (int, error) {
 	if s.recent.len() > 0 {
 		s.logits = append(s.logits[:0], logits...)
@@ -115,10 +126,10 @@ func (s *Sampler) Sample(logits []float32) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if s.params.greedy() {
+	if s.rule.Greedy {
 		return int(best.id), nil
 	}
-	if k := s.params.TopK; k > 0 {
+	if k := s.rule.TopK; k > 0 {
 		s.kept = top(s.kept[:0], logits, min(k, len(logits)))
 		return s.choose(), nil
 	}
@@ -154,18 +165,18 @@ func (s *Sampler) SampleTop(ids []int32, logits []float32) (int, error) {
 		}
 		slices.SortFunc(s.kept, order)
 	}
-	if s.params.greedy() {
+	if s.rule.Greedy {
 		return int(s.kept[0].id), nil
 	}
-	s.kept = s.kept[:min(len(s.kept), s.params.TopK)]
+	s.kept = s.kept[:min(len(s.kept), s.rule.TopK)]
 	return s.choose(), nil
 }
 
 func (s *Sampler) penalize(logit float32) float32 {
 	if logit < 0 {
-		return logit * s.params.RepeatPenalty
+		return logit * s.rule.Penalty
 	}
-	return logit / s.params.RepeatPenalty
+	return logit * s.rule.Relief
 }
 
 // largest returns the first of the largest, and checks them all.
@@ -224,54 +235,46 @@ func sink(heap []candidate, i int) {
 	}
 }
 
-// weigh returns exp((logit - largest) / T).
-func (s *Sampler) weigh(logit, largest float32) float64 {
-	return exp((float64(logit) - float64(largest)) / float64(s.params.Temperature))
-}
-
-// choose draws from s.kept, which is in order, after top-p and min-p.
+// choose draws from s.kept, the largest first, after top-p and min-p.
 func (s *Sampler) choose() int {
-	kept := s.kept
-	total := 0.0
-	for i := range kept {
-		kept[i].weight = s.weigh(kept[i].logit, kept[0].logit)
-		total += kept[i].weight
+	kept, total := s.kept, uint64(0)
+	for i, c := range kept {
+		kept[i].depth = depth(c.logit, kept[0].logit, s.rule.Scale)
+		total += uint64(weight(kept[i].depth))
 	}
-	if p := float64(s.params.TopP); p > 0 && p < 1 {
-		sum, n := 0.0, 0
-		for n < len(kept) && (n == 0 || sum < p*total) {
-			sum += kept[n].weight
-			n++
-		}
-		kept = kept[:n]
+	slices.SortFunc(kept, likelier)
+	if s.rule.TopP > 0 {
+		kept = kept[:border(kept, share(s.rule.TopP, total))]
 	}
-	if m := float64(s.params.MinP); m > 0 {
-		n := 1
-		for n < len(kept) && kept[n].weight >= m {
-			n++
-		}
-		kept = kept[:n]
-	}
-	slices.SortFunc(kept, func(c, d candidate) int { return int(c.id) - int(d.id) })
+	slices.SortFunc(kept, byID)
 	total = 0
 	for _, c := range kept {
-		total += c.weight
+		total += s.weigh(c.depth)
 	}
-	target, sum := s.draw()*total, 0.0
-	chosen := 0
-	for i, c := range kept {
-		if c.weight == 0 {
-			continue
-		}
-		chosen = i
-		if sum += c.weight; sum > target {
-			break
+	target, sum := draw(s.rule.Seed, s.accepted, total), uint64(0)
+	for _, c := range kept {
+		if sum += s.weigh(c.depth); sum > target {
+			return int(c.id)
 		}
 	}
-	return int(kept[chosen].id)
+	panic("sample: a draw beyond the sum of what it is drawn from")
 }
 
-// draw returns a number from [0, 1).
-func (s *Sampler) draw() float64 {
-	return float64(s.source.Uint64()>>11) / (1 << 53)
+// weigh is the weight of what min-p leaves.
+func (s *Sampler) weigh(depth uint32) uint64 {
+	if w := weight(depth); w >= s.rule.MinP {
+		return uint64(w)
+	}
+	return 0
+}
+
+// border is how many of kept, the likeliest first, it takes to reach enough.
+func border(kept []candidate, enough uint64) int {
+	sum := uint64(0)
+	for i, c := range kept {
+		if sum += uint64(weight(c.depth)); sum >= enough {
+			return i + 1
+		}
+	}
+	return len(kept)
 }

@@ -169,6 +169,7 @@ func TestKept(t *testing.T) {
 			seen := map[int]bool{}
 			for range 2000 {
 				seen[pick(t, s, logits)] = true
+				s.accepted++
 			}
 			if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, test.want) {
 				t.Errorf("top-k %d, top-p %v, min-p %v: kept %v, want %v", k, test.topP, test.minP, got, test.want)
@@ -283,7 +284,7 @@ func TestSeed(t *testing.T) {
 	}
 	p := Params{Temperature: 1, TopP: 0.95, RepeatPenalty: 1.2, RepeatWindow: 4, Seed: 7}
 	got := draws(must(t, p), 16)
-	if want := []int{5, 1, 3, 0, 3, 3, 2, 3, 2, 4, 4, 3, 3, 2, 3, 4}; !slices.Equal(got, want) {
+	if want := []int{5, 3, 0, 3, 2, 3, 4, 2, 0, 3, 4, 4, 2, 0, 3, 1}; !slices.Equal(got, want) {
 		t.Errorf("seed 7: got %v, want %v", got, want)
 	}
 	if again := draws(must(t, p), 16); !slices.Equal(again, got) {
@@ -298,6 +299,39 @@ func TestSeed(t *testing.T) {
 	c := s.Clone()
 	if a, b := draws(s, 20), draws(c, 20); !slices.Equal(a, b) {
 		t.Errorf("the clone went another way: %v, %v", a, b)
+	}
+}
+
+// TestChoosingAgain: a choice that was not accepted is made again, and what it hangs on can be read off the sampler.
+func TestChoosingAgain(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	s := must(t, Params{Temperature: 2, RepeatPenalty: 1.5, RepeatWindow: 3, Seed: 9})
+	var all []int32
+	for i := range 20 {
+		if got, want := s.Recent(), all[max(0, len(all)-3):]; !slices.Equal(got, want) || s.Place() != uint64(i) {
+			t.Fatalf("after %v: looks back on %v from place %d", all, got, s.Place())
+		}
+		logits := make([]float32, 100)
+		for i := range logits {
+			logits[i] = rng.Float32()
+		}
+		id := pick(t, s, logits)
+		for range 3 {
+			if again := pick(t, s, logits); again != id {
+				t.Fatalf("chose %d, then %d", id, again)
+			}
+		}
+		s.Accept(id)
+		all = append(all, int32(id))
+	}
+	want := Rule{Scale: float32(math.Log2E / 2), Window: 3, Penalty: 1.5, Relief: 1 / float32(1.5), Seed: 9}
+	if s.Rule() != want {
+		t.Errorf("%+v, want %+v", s.Rule(), want)
+	}
+	for _, temperature := range []float32{math.SmallestNonzeroFloat32, math.MaxFloat32} {
+		if scale := must(t, Params{Temperature: temperature}).Rule().Scale; !(scale >= 0x1p-126 && scale <= math.MaxFloat32) {
+			t.Errorf("temperature %v scales by %v", temperature, scale)
+		}
 	}
 }
 
