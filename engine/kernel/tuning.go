@@ -21,6 +21,7 @@ type Tuning struct {
 	Scan         int // lanes of the chunked scan
 	ScanLanes    int // lanes that share a channel in the chunked scan: 1, 2 or 4
 	Top          int // lanes of arg-max and top-k
+	Draw         int // lanes that choose from all logits; 0: Top
 }
 
 // rows is how many rows of m a GEMV workgroup takes for one token.
@@ -29,6 +30,14 @@ func (t Tuning) rows(m *Matrix) int {
 		return t.Dense
 	}
 	return t.Rows
+}
+
+// draw is the lanes that choose from all logits.
+func (t Tuning) draw() int {
+	if t.Draw > 0 {
+		return t.Draw
+	}
+	return t.Top
 }
 
 // laneStep is the columns that the lane-a-row GEMM takes at a time; its subgroups are no wider.
@@ -51,6 +60,6 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 	}
 	return Tuning{
 		Local: 64, Rows: 4, ThinRows: 4, ThinTokens: 4, TileFrom: 16,
-		Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, Top: 128,
+		Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, Top: 128, Draw: min(512, max(128, info.Limits.MaxInvocations)),
 	}
 }
