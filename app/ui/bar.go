@@ -17,6 +17,7 @@ import (
 // and the buttons of the views.
 type bar struct {
 	object fyne.CanvasObject
+	row    *fyne.Container // of the model and the hint
 	hint   *widget.RichText
 }
 
@@ -35,8 +36,8 @@ func newBar(w *window) *bar {
 		icon(theme.SettingsIcon(), look.T("ui.hint.settings"), w.openSettings),
 		icon(theme.HelpIcon(), look.T("ui.hint.help"), w.openHelp),
 	)
-	left := container.NewHBox(icon(theme.MenuIcon(), look.T("ui.hint.sidebar"), w.toggleSidebar), w.model.Object())
-	row := container.NewBorder(nil, nil, left, right, container.NewVBox(layout.NewSpacer(), b.hint, layout.NewSpacer()))
+	b.row = parts.First(w.model.Object(), container.NewVBox(layout.NewSpacer(), b.hint, layout.NewSpacer()))
+	row := container.NewBorder(nil, nil, icon(theme.MenuIcon(), look.T("ui.hint.sidebar"), w.toggleSidebar), right, b.row)
 	b.object = parts.On(look.ColorPanel, 0, container.NewVBox(container.New(layout.NewCustomPaddedLayout(2, 0, 4, 4), row), widget.NewSeparator()))
 	return b
 }
@@ -53,3 +54,6 @@ func themed(name string) fyne.Resource {
 
 // tell shows what a button does; "" ends it.
 func (b *bar) tell(hint string) { parts.SetMuted(b.hint, hint) }
+
+// refit gives the model the room that its name takes now.
+func (b *bar) refit() { b.row.Refresh() }

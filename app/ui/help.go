@@ -115,7 +115,7 @@ func (w *window) openHelp() {
 		grid.Add(tight(parts.Text(s.what)))
 	}
 	content := parts.Column(grid, parts.Muted(look.T("ui.help.drop")))
-	w.tell(look.T("ui.help.title"), container.NewVScroll(content))
+	w.tell(look.T("ui.help.title"), parts.NewScroll(content))
 }
 
 // tight takes away the space above and below a label.
@@ -134,6 +134,6 @@ func (w *window) openAbout() {
 func (w *window) tell(title string, content fyne.CanvasObject) {
 	var d *dialog.CustomDialog
 	closer := parts.NewButton(look.T("parts.close"), func() { d.Hide() }).Primary()
-	d = parts.Show(w.w, title, fyne.NewSize(560, 540), content, closer)
+	d = parts.Show(w.w, title, fyne.NewSize(560, 616), content, closer)
 	w.w.Canvas().Focus(closer)
 }

@@ -180,7 +180,10 @@ func (w *window) take() {
 func (w *window) show(s *session.Snapshot) {
 	before := w.shown
 	w.shown = s
-	w.model.Show(s.Model)
+	if before == nil || before.Model != s.Model {
+		w.model.Show(s.Model)
+		w.bar.refit()
+	}
 	if w.chooser != nil {
 		w.chooser.Show(s)
 	}

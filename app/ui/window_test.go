@@ -35,6 +35,12 @@ type bench struct {
 
 func open(t *testing.T, p settings.Preferences, fill func(*store.Store)) *bench {
 	t.Helper()
+	return openOn(t, p, sessiontest.New(), sensors.New(sensors.Options{}), fill)
+}
+
+// openOn is open over a session, on a system with such sensors.
+func openOn(t *testing.T, p settings.Preferences, f *sessiontest.Fake, system *sensors.Sensors, fill func(*store.Store)) *bench {
+	t.Helper()
 	a := looktest.App(t, p.Look(), look.English)
 	s, err := store.Open(t.Context(), t.TempDir())
 	if err != nil {
@@ -44,9 +50,8 @@ func open(t *testing.T, p settings.Preferences, fill func(*store.Store)) *bench 
 	if fill != nil {
 		fill(s)
 	}
-	f := sessiontest.New()
 	b := &bench{t: t, f: f, s: s}
-	b.window = newWindow(a, s, f, monitor.NewRecorder(f, sensors.New(sensors.Options{})), &parts.ManualLoop{}, p, look.English)
+	b.window = newWindow(a, s, f, monitor.NewRecorder(f, system), &parts.ManualLoop{}, p, look.English)
 	t.Cleanup(func() {
 		if err := b.close(context.Background()); err != nil {
 			t.Error(err)
@@ -411,24 +416,6 @@ func TestRemembers(t *testing.T) {
 	}
 	b.press(fyne.KeyK) // a search wants the sidebar
 	b.shows(look.T("sidebar.new"))
-}
-
-func TestPictures(t *testing.T) {
-	for name, p := range map[string]settings.Preferences{
-		"window-light-en": {Mode: look.Light, Language: look.English},
-		"window-light-zh": {Mode: look.Light, Language: look.Chinese},
-		"window-dark-en":  {Mode: look.Dark, Language: look.English},
-		"window-dark-zh":  {Mode: look.Dark, Language: look.Chinese},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := open(t, p, nil)
-			if strings.Contains(name, "light") {
-				b.talk("Birds", "Which bird **hovers**? 哪种鸟会悬停？", "The *kestrel* hovers in the wind. 红隼在风中悬停。\n\n- wings spread\n- tail fanned\n\n```go\nfmt.Println(\"红隼\") // a comment\n```")
-			}
-			b.w.Canvas().Focus(nil) // a cursor blinks
-			looktest.Picture(t, name, b.w.Canvas())
-		})
-	}
 }
 
 // TestMetadata: Fyne's own tools read of a file what the program says of itself.

@@ -4,13 +4,13 @@ import (
 	"testing"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/canvas"
 
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/look/looktest"
 )
 
 // TestLargeTextInSmallWindow: at any size of text and window, what is written
-// stays within the window, and nothing lies over the place to write.
+// stays within its place, and nothing lies over anything else.
 func TestLargeTextInSmallWindow(t *testing.T) {
 	for name, play := range scenes {
 		for _, l := range []look.Language{look.English, look.Chinese} {
@@ -19,21 +19,8 @@ func TestLargeTextInSmallWindow(t *testing.T) {
 				play(s)
 				s.w.Resize(size)
 				s.drain()
-				top := s.v.composer.Position().Y
-				for _, o := range laidOut(s.w.Content()) {
-					c, ok := o.(*canvas.Text)
-					if !ok || c.Text == "" {
-						continue
-					}
-					at := fyne.CurrentApp().Driver().AbsolutePositionForObject(o)
-					if right := at.X + c.MinSize().Width; at.X < 0 || right > size.Width+1 {
-						t.Errorf("%s %s at %v: %q goes from %v to %v", name, l, size, c.Text, at.X, right)
-					}
-				}
-				for _, b := range s.v.empty.asks {
-					if bottom := b.Position().Y + b.Size().Height; s.v.empty.Visible() && b.Visible() && bottom > top {
-						t.Errorf("%s %s at %v: %q ends at %v, below %v", name, l, size, b.Text, bottom, top)
-					}
+				for _, wrong := range looktest.Misplaced(s.w.Canvas()) {
+					t.Errorf("%s %s at %v: %s", name, l, size, wrong)
 				}
 			}
 		}

@@ -2,6 +2,7 @@ package chatview
 
 import (
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
@@ -20,6 +21,8 @@ type empty struct {
 	said   *markdown.View
 	pick   *parts.Button
 	asks   []*parts.Button
+	asked  []string      // what they say where there is room
+	scroll *parts.Scroll // where there is little room
 	height float32
 }
 
@@ -36,11 +39,17 @@ func newEmpty(v *View) *empty {
 	e.pick = parts.NewButton(look.T("chat.attach"), v.Attach)
 	for _, key := range []string{look.K("chat.example1"), look.K("chat.example2"), look.K("chat.example3"), look.K("chat.example4")} {
 		text := look.T(key)
+		e.asked = append(e.asked, text)
 		e.asks = append(e.asks, parts.NewButton(text, func() {
 			v.composer.entry.SetText(text)
 			v.Focus()
 		}))
 	}
+	objects := []fyne.CanvasObject{e.title, e.text, e.drop, e.icon, e.said, e.pick}
+	for _, b := range e.asks {
+		objects = append(objects, b)
+	}
+	e.scroll = parts.NewScroll(container.New(placed{&e.height}, objects...))
 	return e
 }
 
@@ -57,10 +66,13 @@ func (e *empty) arrange(size fyne.Size) {
 	dropH := said + pick.Height + 38
 	askH := pick.Height + 6
 	half, columns := (column-8)/2, 2
-	for _, b := range e.asks {
-		if b.MinSize().Width > half {
+	for i, b := range e.asks {
+		if b.WidthFor(e.asked[i]) > half {
 			half, columns = column, 1
 		}
+	}
+	for i, b := range e.asks {
+		b.Fit(e.asked[i], half)
 	}
 	rows := float32((len(e.asks) + columns - 1) / columns)
 	total := titleH + 6 + textH + 20 + dropH + 20 + rows*(askH+8)
@@ -73,7 +85,6 @@ func (e *empty) arrange(size fyne.Size) {
 	put(e.pick, x+62, y+said+22, pick.Width, pick.Height)
 	y += dropH + 20
 	for i, b := range e.asks {
-		show(b, y+askH <= size.Height)
 		put(b, x+float32(i%columns)*(half+8), y, half, askH)
 		if i%columns == columns-1 {
 			y += askH + 8
@@ -82,12 +93,15 @@ func (e *empty) arrange(size fyne.Size) {
 	e.height = y
 }
 
+// placed is the layout of objects that their owner puts in their places.
+type placed struct{ height *float32 }
+
+func (p placed) Layout([]fyne.CanvasObject, fyne.Size) {}
+
+func (p placed) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(0, *p.height) }
+
 func (e *empty) CreateRenderer() fyne.WidgetRenderer {
-	objects := []fyne.CanvasObject{e.title, e.text, e.drop, e.icon, e.said, e.pick}
-	for _, b := range e.asks {
-		objects = append(objects, b)
-	}
-	return &emptyRenderer{fixed{objects: objects, height: new(float32)}, e}
+	return &emptyRenderer{fixed{objects: []fyne.CanvasObject{e.scroll}, height: new(float32)}, e}
 }
 
 type emptyRenderer struct {
@@ -95,4 +109,8 @@ type emptyRenderer struct {
 	e *empty
 }
 
-func (r *emptyRenderer) Layout(size fyne.Size) { r.e.arrange(size) }
+func (r *emptyRenderer) Layout(size fyne.Size) {
+	r.e.arrange(size)
+	r.e.scroll.Resize(size)
+	r.e.scroll.Refresh() // what it needs may be other than it was
+}

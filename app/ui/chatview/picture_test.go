@@ -76,7 +76,7 @@ func TestPictures(t *testing.T) {
 				s := newStage(t, look.Options{Mode: c.mode}, c.l, nil)
 				play(s)
 				s.w.Canvas().Focus(nil) // a cursor blinks
-				for deadline := time.Now().Add(10 * time.Second); !s.v.coloured() && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+				for deadline := time.Now().Add(10 * time.Second); !s.v.Coloured() && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 					s.drain()
 				}
 				s.w.Resize(fyne.NewSize(780, 640))
@@ -84,14 +84,4 @@ func TestPictures(t *testing.T) {
 			})
 		}
 	}
-}
-
-// coloured reports whether code in sight has its colours.
-func (v *View) coloured() bool {
-	for _, r := range v.thread.live {
-		if t, ok := r.(*turn); ok && !t.body.Coloured() {
-			return false
-		}
-	}
-	return true
 }

@@ -36,6 +36,8 @@ type thread struct {
 
 	follow  bool // the end stays in sight
 	inside  bool // the thread itself moves the offset
+	flowing bool // rows are being laid out
+	again   bool // and will have to be once more
 	onMoved func()
 }
 
@@ -150,6 +152,25 @@ func (t *thread) reflow() {
 	if size.Width <= 0 || size.Height <= 0 {
 		return
 	}
+	if t.flowing { // a row that is measured found that it needs another height
+		t.again = true
+		return
+	}
+	t.flowing = true
+	for range maxFlows {
+		t.again = false
+		if t.flow(size); !t.again {
+			break
+		}
+	}
+	t.flowing = false
+	canvasRefresh(t.content)
+}
+
+// maxFlows bounds how often rows may change their minds.
+const maxFlows = 4
+
+func (t *thread) flow(size fyne.Size) {
 	if size.Width != t.width {
 		anchor, into := t.anchor()
 		t.width = size.Width
@@ -158,7 +179,6 @@ func (t *thread) reflow() {
 	} else {
 		t.settle(t.anchor())
 	}
-	canvasRefresh(t.content)
 }
 
 // anchor is the entry at the top of the viewport, and how far the top is into it.

@@ -286,6 +286,17 @@ func (v *View) Mark(text string) {
 	}
 }
 
+// Coloured reports whether code in sight has its colours, which come a moment
+// after it.
+func (v *View) Coloured() bool {
+	for _, r := range v.thread.live {
+		if t, ok := r.(*turn); ok && !t.body.Coloured() {
+			return false
+		}
+	}
+	return true
+}
+
 // Drop takes what was dropped on the window.
 func (v *View) Drop(uris []fyne.URI) {
 	var paths []string

@@ -52,7 +52,7 @@ var light = palette{
 	theme.ColorNameHeaderBackground:          rgb(0xF4F5F7),
 	theme.ColorNameMenuBackground:            rgb(0xFFFFFF),
 	theme.ColorNameOverlayBackground:         rgb(0xFFFFFF),
-	theme.ColorNameInputBackground:           rgb(0xF6F7F9),
+	theme.ColorNameInputBackground:           rgb(0xEFF1F4),
 	theme.ColorNameInputBorder:               rgb(0xC6CCD3),
 	theme.ColorNameInnerWindowBorder:         rgb(0xD5DAE0),
 	theme.ColorNameInnerWindowBorderInactive: rgb(0xE3E6EA),

@@ -28,7 +28,7 @@ const (
 )
 
 // Sizes of text to choose from, and the default, in Fyne's units.
-var Sizes = []float32{12, 13, 14, 15, 16, 18, 20, 24}
+var Sizes = []float32{10, 12, 13, 14, 15, 16, 18, 20, 24}
 
 // DefaultSize is the size of text unless the user wants another.
 const DefaultSize = 14

@@ -72,15 +72,15 @@ func Open(o Options) *Chooser {
 		widget.NewLabel(look.T("models.device")), c.device,
 		widget.NewLabel(look.T("models.precision")), c.precision)
 	c.details = parts.Column(c.about, c.note, form, c.problem, c.memory, c.unusable)
-	split := container.NewHSplit(container.NewBorder(nil, nil, nil, nil, c.list), container.NewPadded(container.NewVScroll(c.details)))
+	split := container.NewHSplit(container.NewBorder(nil, nil, nil, nil, c.list), container.NewPadded(parts.NewScroll(c.details)))
 	split.SetOffset(0.44)
 	body := container.NewBorder(nil, c.transfers.box, nil, nil, split)
 	c.dialog = parts.Show(o.Window, look.T("models.title"), fyne.NewSize(880, 560), body,
 		parts.NewButton(look.T("models.import"), c.importModel), parts.NewButton(look.T("parts.close"), func() { c.dialog.Hide() }), c.act)
 	c.precision.SetSelectedIndex(0)
 	c.transfers.Show(o.Session.Snapshot().Transfers)
-	c.reload()
 	o.Window.Canvas().Focus(c.list)
+	c.reload()
 	return c
 }
 

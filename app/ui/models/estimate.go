@@ -5,9 +5,6 @@ import (
 	"strings"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/layout"
-	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"kestrel/app/session"
@@ -17,11 +14,11 @@ import (
 
 // estimateRows is the memory a model takes, by purpose, and whether it fits.
 func estimateRows(e session.Estimate) fyne.CanvasObject {
-	grid := container.New(layout.NewFormLayout())
+	rows := parts.Column()
 	add := func(what string, bytes int64, bold bool) {
-		value := widget.NewLabelWithStyle(look.Bytes(bytes), fyne.TextAlignTrailing, fyne.TextStyle{Bold: bold})
-		grid.Add(compact(widget.NewLabelWithStyle(what, fyne.TextAlignLeading, fyne.TextStyle{Bold: bold})))
-		grid.Add(compact(value))
+		style := fyne.TextStyle{Bold: bold}
+		rows.Add(parts.Pair(parts.Bare(widget.NewLabelWithStyle(what, fyne.TextAlignLeading, style)),
+			parts.Bare(widget.NewLabelWithStyle(look.Bytes(bytes), fyne.TextAlignTrailing, style))))
 	}
 	add(look.T("models.weights"), e.Weights, false)
 	add(look.T("models.state"), e.State, false)
@@ -30,12 +27,7 @@ func estimateRows(e session.Estimate) fyne.CanvasObject {
 	add(look.T("models.total"), e.Total, true)
 	add(look.T("models.reader"), e.Reader, false)
 	add(look.T("models.free", DeviceName(e.Device)), e.Budget, true)
-	return grid
-}
-
-// compact takes away the padding of a label above and below.
-func compact(l *widget.Label) fyne.CanvasObject {
-	return container.New(layout.NewCustomPaddedLayout(-theme.InnerPadding()+1, -theme.InnerPadding()+1, 0, 0), l)
+	return rows
 }
 
 // verdict says in words whether a model fits, and what would where it does not.

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/theme"
 
 	"kestrel/app/session"
 	"kestrel/app/ui/look"
@@ -18,7 +18,7 @@ func FirstRun(o Options, get, dismiss func()) fyne.CanvasObject {
 	card := parts.Column(
 		parts.Heading(look.T("models.first.title")),
 		text,
-		container.NewHBox(parts.NewButton(look.T("models.first.get"), get).Primary(),
+		parts.Flow(theme.Padding(), parts.NewButton(look.T("models.first.get"), get).Primary(),
 			parts.NewButton(look.T("models.import"), func() { (&Chooser{o: o}).importModel() }),
 			parts.NewButton(look.T("models.first.later"), dismiss)),
 	)

@@ -58,6 +58,7 @@ func (l *modelList) update() {
 	if l.c.selected >= 0 {
 		l.silent = true
 		l.Select(l.c.selected)
+		l.Highlight(l.c.selected) // where the arrow keys begin
 		l.silent = false
 	}
 }

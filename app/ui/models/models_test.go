@@ -141,6 +141,29 @@ func TestPrecisionIsAModels(t *testing.T) {
 	}
 }
 
+// TestBeginsAtTheLoaded: the arrow keys go on from the model that is loaded.
+func TestBeginsAtTheLoaded(t *testing.T) {
+	f := fake()
+	f.ChoiceList[0].Selected, f.ChoiceList[3].Selected = false, true
+	b := open(t, look.Options{}, look.English, f)
+	for _, step := range []struct {
+		key  fyne.KeyName
+		want int
+	}{{fyne.KeyEscape, 3}, {fyne.KeyDown, 4}, {fyne.KeyUp, 3}} {
+		if step.key != fyne.KeyEscape {
+			b.list.TypedKey(&fyne.KeyEvent{Name: step.key})
+		}
+		if b.selected != step.want {
+			t.Errorf("after %s model %d is chosen, want %d", step.key, b.selected, step.want)
+		}
+	}
+	b.w.Canvas().Focus(b.act)
+	b.w.Canvas().Focus(b.list)
+	if b.selected != 3 {
+		t.Errorf("the focus alone chooses model %d", b.selected)
+	}
+}
+
 // TestTooLarge: a load that cannot fit is warned of, and done only when asked
 // for again.
 func TestTooLarge(t *testing.T) {
@@ -260,6 +283,7 @@ func TestButton(t *testing.T) {
 	b := NewButton(f, nil, func() { opened++ })
 	w := test.NewWindow(b.Object())
 	defer w.Close()
+	w.Resize(fyne.NewSize(600, 40))
 	show := func(m session.Model) string {
 		f.Update(func(s *session.Snapshot) { s.Model = &m })
 		b.Show(f.Snapshot().Model)
@@ -283,6 +307,16 @@ func TestButton(t *testing.T) {
 	}
 	if test.Tap(b.button); opened != 1 {
 		t.Error("the button opens nothing")
+	}
+	f.Update(func(s *session.Snapshot) {
+		s.Model = &session.Model{State: session.Loaded, Name: "falcon-mamba-7b-instruct", Precision: "Q4_K", Device: vulkan.DeviceInfo{Name: "AMD Radeon RX 7800 XT"}}
+	})
+	b.Show(f.Snapshot().Model)
+	for width, want := range map[float32]string{600: "falcon-mamba-7b-instruct · Q4_K · AMD Radeon RX 7800 XT", 300: "falcon-mamba-7b-instruct · Q4_K", 140: "falcon-ma…"} {
+		w.Resize(fyne.NewSize(width, 40))
+		if b.button.Text != want || b.button.MinSize().Width > width {
+			t.Errorf("in a width of %g: %q, want %q", width, b.button.Text, want)
+		}
 	}
 }
 

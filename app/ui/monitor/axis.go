@@ -44,9 +44,12 @@ func bytesTick(n int64) string {
 	if n == 0 {
 		return "0"
 	}
-	unit, name := int64(1<<20), "MiB"
-	if n >= 1<<30 {
+	unit, name := int64(1<<10), "KiB"
+	switch {
+	case n >= 1<<30:
 		unit, name = 1<<30, "GiB"
+	case n >= 1<<20:
+		unit, name = 1<<20, "MiB"
 	}
 	return strconv.FormatFloat(float64(n)/float64(unit), 'f', -1, 64) + " " + name
 }

@@ -7,6 +7,7 @@ import (
 
 	"kestrel/app/session"
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/parts"
 )
 
 // breakdown is the card of Kestrel's own memory by purpose.
@@ -16,13 +17,13 @@ type breakdown struct {
 	bar   *bar
 	list  *fyne.Container
 	rows  []*legendRow
-	kept  *text
+	kept  *parts.Note
 }
 
 func newBreakdown() *breakdown {
 	b := &breakdown{total: newText(theme.ColorNameForeground, theme.SizeNameText).bold(), bar: newBar(18), list: container.NewVBox(),
-		kept: newText(look.ColorMuted, theme.SizeNameCaptionText)}
-	b.card = newCard(look.T("monitor.own_memory"), b.total.line, b.bar, b.list, b.kept.line)
+		kept: newNote("")}
+	b.card = newCard(look.T("monitor.own_memory"), b.total.line, b.bar, b.list, b.kept)
 	return b
 }
 
@@ -51,9 +52,9 @@ func (b *breakdown) set(m *session.Memory) (changed bool) {
 	b.bar.set(segments, -1)
 	switch {
 	case !m.Loaded:
-		b.kept.set(look.T("monitor.nothing_loaded"))
+		b.kept.Set(look.T("monitor.nothing_loaded"))
 	default:
-		b.kept.set(look.T("monitor.kept", look.Bytes(m.SavedRAM), look.Bytes(m.SavedDisk)))
+		b.kept.Set(look.T("monitor.kept", look.Bytes(m.SavedRAM), look.Bytes(m.SavedDisk)))
 	}
 	return changed
 }

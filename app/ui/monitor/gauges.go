@@ -4,37 +4,33 @@ import (
 	"fmt"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/theme"
-	"fyne.io/fyne/v2/widget"
 
 	"kestrel/app/sensors"
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/parts"
 )
 
 // gauge shows one reading of a sensor, or why there is none.
 type gauge struct {
 	card         *card
-	title, value *text
+	title, value *parts.Note
 	name         string
 }
 
 func newGauge(title string) *gauge {
-	g := &gauge{name: title, title: newText(look.ColorMuted, theme.SizeNameCaptionText), value: newText(theme.ColorNameForeground, theme.SizeNameSubHeadingText)}
-	g.title.set(title)
-	g.card = newCard("", nil, g.title.line, g.value.line)
+	g := &gauge{name: title, title: newNote(title), value: parts.NewNote("", theme.ColorNameForeground, theme.SizeNameSubHeadingText)}
+	g.card = newCard("", nil, g.title, g.value)
 	return g
 }
 
 func (g *gauge) set(r sensors.Reading, format func(float64) string) {
-	g.title.set(g.name)
+	g.title.Set(g.name)
 	if r.Known {
-		g.value.size = theme.SizeNameSubHeadingText
-		g.value.set(format(r.Value))
+		g.value.Restyle(format(r.Value), theme.ColorNameForeground, theme.SizeNameSubHeadingText)
 		return
 	}
-	g.value.size = theme.SizeNameCaptionText
-	g.value.show(why(r.Why), theme.Color(look.ColorMuted))
+	g.value.Restyle(why(r.Why), look.ColorMuted, theme.SizeNameCaptionText)
 }
 
 // why says in words why a reading is not known.
@@ -60,16 +56,14 @@ func why(r sensors.Reason) string {
 type gauges struct {
 	box                             *fyne.Container // the tiles
 	noteCard                        *card           // in their place where none is known
-	note                            *widget.RichText
-	noted                           string
+	note                            *parts.Note
 	busy, temperature, power, clock *gauge
 }
 
 func newGauges() *gauges {
 	g := &gauges{busy: newGauge(look.T("monitor.busy")), temperature: newGauge(look.T("monitor.temperature")),
-		power: newGauge(look.T("monitor.power")), clock: newGauge(look.T("monitor.clock")), note: widget.NewRichText()}
-	g.box = container.New(&tiles{columns: 4}, g.busy.card.box, g.temperature.card.box, g.power.card.box, g.clock.card.box)
-	g.note.Wrapping = fyne.TextWrapWord
+		power: newGauge(look.T("monitor.power")), clock: newGauge(look.T("monitor.clock")), note: newNote("")}
+	g.box = newTiles(9, g.busy.card.box, g.temperature.card.box, g.power.card.box, g.clock.card.box)
 	g.noteCard = newCard("", nil, g.note)
 	g.noteCard.box.Hide()
 	return g
@@ -84,13 +78,7 @@ func (g *gauges) set(loaded bool, s sensors.Snapshot) (changed bool) {
 	changed = show(g.box, loaded && !none)
 	changed = show(g.noteCard.box, loaded && none) || changed
 	if none {
-		if text := look.T("monitor.no_sensors", why(r)); g.noted != text {
-			g.noted = text
-			g.note.Segments = []widget.RichTextSegment{&widget.TextSegment{Text: text,
-				Style: widget.RichTextStyle{ColorName: look.ColorMuted, SizeName: theme.SizeNameCaptionText}}}
-			g.note.Refresh()
-			changed = true
-		}
+		g.note.Set(look.T("monitor.no_sensors", why(r)))
 		return changed
 	}
 	g.busy.set(s.Busy, func(v float64) string { return fmt.Sprintf("%.0f %%", v*100) })
@@ -98,7 +86,7 @@ func (g *gauges) set(loaded bool, s sensors.Snapshot) (changed bool) {
 	g.power.set(s.Power, func(v float64) string { return fmt.Sprintf("%.0f W", v) })
 	g.clock.set(s.Clock, func(v float64) string { return fmt.Sprintf("%.0f MHz", v/1e6) })
 	if s.BusyPartial && s.Busy.Known {
-		g.busy.title.set(look.T("monitor.busy_partial"))
+		g.busy.title.Set(look.T("monitor.busy_partial"))
 	}
 	return changed
 }

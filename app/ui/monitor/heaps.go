@@ -6,29 +6,29 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
-	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/theme"
 
 	"kestrel/app/sensors"
 	"kestrel/app/session"
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/parts"
 	"kestrel/engine/vulkan"
 )
 
 // heapRow is one heap: what Kestrel and other programs use of it, and the budget.
 type heapRow struct {
-	name, used     *text
+	name           *parts.Note
+	used           *text
 	bar            *bar
-	budget, others *text
-	notes          wrapState // of budget and others
+	budget, others *parts.Note
 	box            *fyne.Container
 }
 
 func newHeapRow() *heapRow {
-	r := &heapRow{name: newText(theme.ColorNameForeground, theme.SizeNameText), used: newText(theme.ColorNameForeground, theme.SizeNameText),
+	r := &heapRow{name: parts.NewNote("", theme.ColorNameForeground, theme.SizeNameText), used: newText(theme.ColorNameForeground, theme.SizeNameText),
 		bar:    newBar(14),
-		budget: newText(look.ColorMuted, theme.SizeNameCaptionText), others: newText(look.ColorMuted, theme.SizeNameCaptionText)}
-	r.box = container.NewVBox(newPair(r.name, r.used), r.bar, container.New(wrapPair{&r.notes}, r.budget.line, r.others.line))
+		budget: newNote(""), others: newNote("")}
+	r.box = container.NewVBox(parts.Pair(r.name, r.used.line), r.bar, parts.Pair(r.budget, r.others))
 	return r
 }
 
@@ -44,9 +44,9 @@ func heapName(h vulkan.Heap) string {
 	return look.T("monitor.heap_other")
 }
 
-// set shows a heap, and tells whether the row's height changed.
-func (r *heapRow) set(h vulkan.Heap, own int64, others *sensors.Memory) (changed bool) {
-	r.name.set(heapName(h))
+// set shows a heap.
+func (r *heapRow) set(h vulkan.Heap, own int64, others *sensors.Memory) {
+	r.name.Set(heapName(h))
 	r.used.set(look.T("monitor.used_of", look.Bytes(h.Used), look.Bytes(h.Size)))
 	size := float64(max(h.Size, 1))
 	segments := []segment{{float64(own) / size, theme.Color(look.ColorPlotOne)}}
@@ -54,26 +54,25 @@ func (r *heapRow) set(h vulkan.Heap, own int64, others *sensors.Memory) (changed
 	if h.BudgetKnown {
 		// a budget may be more than the heap: the mark stays at the end then
 		mark = min(float64(h.Budget)/size, 1)
-		r.budget.set(look.T("monitor.budget", look.Bytes(h.Budget), look.Bytes(h.Free())))
+		r.budget.Set(look.T("monitor.budget", look.Bytes(h.Budget), look.Bytes(h.Free())))
 	} else {
-		r.budget.set(look.T("monitor.budget_unknown"))
+		r.budget.Set(look.T("monitor.budget_unknown"))
 	}
 	switch {
 	case others == nil:
-		r.others.set("")
+		r.others.Set("")
 	case !others.Others.Known:
-		r.others.set(look.T("monitor.others_unknown", why(others.Others.Why)))
+		r.others.Set(look.T("monitor.others_unknown", why(others.Others.Why)))
 	default:
 		used := int64(others.Others.Value)
 		segments = append(segments, segment{min(float64(used)/size, 1-min(segments[0].share, 1)), othersHue.color()})
 		if others.Partial {
-			r.others.set(look.T("monitor.others_partial", look.Bytes(used)))
+			r.others.Set(look.T("monitor.others_partial", look.Bytes(used)))
 		} else {
-			r.others.set(look.T("monitor.others", look.Bytes(used)))
+			r.others.Set(look.T("monitor.others", look.Bytes(used)))
 		}
 	}
 	r.bar.set(segments, mark)
-	return r.notes.wraps(r.budget.line, r.others.line) != r.notes.wrapped
 }
 
 // heaps is the card of all heaps.
@@ -88,7 +87,7 @@ func newHeaps() *heaps {
 	h := &heaps{list: container.NewVBox()}
 	h.legend = []*legendEntry{newLegendEntry(10, look.T("monitor.legend_own")), newLegendEntry(10, look.T("monitor.legend_others")),
 		newLegendEntry(2, look.T("monitor.legend_budget"))}
-	line := container.New(layout.NewCustomPaddedHBoxLayout(16))
+	line := parts.Flow(16)
 	for _, e := range h.legend {
 		line.Add(e.box)
 	}
@@ -124,7 +123,7 @@ func (h *heaps) set(m *session.Memory, s sensors.Snapshot) (changed bool) {
 			own = min(m.Report.Total, all[i].Used)
 			others = &sensors.Memory{Others: sensors.Reading{Value: float64(all[i].Used - own), Known: true}}
 		}
-		changed = row.set(all[i], own, others) || changed
+		row.set(all[i], own, others)
 	}
 	return changed
 }

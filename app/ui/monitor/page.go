@@ -10,6 +10,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/parts"
 )
 
 const (
@@ -20,8 +21,9 @@ const (
 // page lays rows of one or two cards below each other. Its owner sets width
 // before it asks for the size, since texts wrap and cards stack.
 type page struct {
-	rows  [][]fyne.CanvasObject
-	width float32
+	rows   [][]fyne.CanvasObject
+	width  float32
+	height float32 // of the last layout
 }
 
 func (p *page) objects() []fyne.CanvasObject {
@@ -34,7 +36,7 @@ func (p *page) objects() []fyne.CanvasObject {
 
 func (p *page) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.NewSize(300, p.place(p.width)) }
 
-func (p *page) Layout(_ []fyne.CanvasObject, size fyne.Size) { p.place(size.Width) }
+func (p *page) Layout(_ []fyne.CanvasObject, size fyne.Size) { p.height = p.place(size.Width) }
 
 // place puts the cards where they belong and returns the height they take.
 func (p *page) place(width float32) float32 {
@@ -94,7 +96,7 @@ func newCard(title string, corner fyne.CanvasObject, content ...fyne.CanvasObjec
 		if corner == nil {
 			c.body.Add(c.title.line)
 		} else {
-			c.body.Add(container.NewBorder(nil, nil, c.title.line, corner))
+			c.body.Add(parts.Pair(c.title.line, corner))
 		}
 	}
 	for _, o := range content {
@@ -116,11 +118,16 @@ func (c *card) style() {
 	}
 }
 
-// tiles lays objects of the same size in one row, or in half as many columns
-// where it is narrow.
-type tiles struct{ columns int }
+// tiles lays objects of the same size in as many columns as there is room for,
+// such that the last line is full.
+type tiles struct {
+	least   float32 // width of a column, in sizes of the text
+	columns int
+}
 
-const narrowTiles = 560
+func newTiles(least float32, objects ...fyne.CanvasObject) *fyne.Container {
+	return container.New(&tiles{least, len(objects)}, objects...)
+}
 
 func (t *tiles) MinSize(objects []fyne.CanvasObject) fyne.Size {
 	size := fyne.Size{}
@@ -128,20 +135,19 @@ func (t *tiles) MinSize(objects []fyne.CanvasObject) fyne.Size {
 		size = size.Max(o.MinSize())
 	}
 	rows := (len(objects) + t.columns - 1) / t.columns
-	least := max(1, float32(len(objects)/2))
-	return fyne.NewSize(size.Width*least+pageGap*(least-1), size.Height*float32(rows)+pageGap*float32(rows-1))
+	return fyne.NewSize(size.Width, size.Height*float32(rows)+pageGap*float32(rows-1))
 }
 
 func (t *tiles) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	width := func() float32 { return (size.Width - pageGap*float32(t.columns-1)) / float32(t.columns) }
 	t.columns = len(objects)
-	if size.Width < narrowTiles {
-		t.columns = max(1, len(objects)/2)
+	for t.columns > 1 && (width() < t.least*theme.TextSize() || len(objects)%t.columns != 0) {
+		t.columns--
 	}
-	h := float32(0)
+	w, h := width(), float32(0)
 	for _, o := range objects {
-		h = max(h, o.MinSize().Height)
+		h = max(h, heightAt(o, w))
 	}
-	w := (size.Width - pageGap*float32(t.columns-1)) / float32(t.columns)
 	for i, o := range objects {
 		o.Resize(fyne.NewSize(w, h))
 		o.Move(fyne.NewPos(float32(i%t.columns)*(w+pageGap), float32(i/t.columns)*(h+pageGap)))

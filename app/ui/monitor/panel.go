@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,9 +35,9 @@ type Panel struct {
 
 	page    *page
 	content *fyne.Container
-	scroll  *container.Scroll
+	scroll  *parts.Scroll
 
-	name, about *text
+	name, about *parts.Note
 	warning     *widget.Label
 	warningCard *card
 	gauges      *gauges
@@ -44,8 +45,8 @@ type Panel struct {
 	heaps       *heaps
 	plot        *plot
 	plotCard    *card
-	memoryRow   *legendRow
-	tokensRow   *legendRow
+	memoryRow   *noteRow
+	tokensRow   *noteRow
 	span        time.Duration // of the plot; 0 is all
 	programs    *programs
 	devices     *devices
@@ -57,27 +58,28 @@ var spans = []time.Duration{5 * time.Minute, 30 * time.Minute, 0}
 // NewPanel returns a hidden panel in the present language.
 func NewPanel(r *Recorder, l parts.Loop) *Panel {
 	p := &Panel{recorder: r, now: time.Now, loop: l, device: "?", span: spans[0],
-		name: newText(theme.ColorNameForeground, theme.SizeNameSubHeadingText).bold(), about: newText(look.ColorMuted, theme.SizeNameCaptionText),
+		name: parts.NewNote("", theme.ColorNameForeground, theme.SizeNameSubHeadingText).Bold(), about: newNote(""),
 		warning: widget.NewLabel(""), gauges: newGauges(), breakdown: newBreakdown(), heaps: newHeaps(), plot: newPlot(),
-		memoryRow: newLegendRow(), tokensRow: newLegendRow(), programs: newPrograms(), devices: newDevices()}
+		memoryRow: newNoteRow(), tokensRow: newNoteRow(), programs: newPrograms(), devices: newDevices()}
 	p.warning.Wrapping = fyne.TextWrapWord
 	p.warning.Importance = widget.WarningImportance
 	p.warningCard = newCard("", nil, container2(widget.NewIcon(theme.NewWarningThemedResource(theme.WarningIcon())), p.warning))
 	p.warningCard.box.Hide()
 	names := []string{look.T("monitor.span_minutes", 5), look.T("monitor.span_minutes", 30), look.T("monitor.span_all")}
-	choice := widget.NewSelect(names, nil)
+	choice := parts.NewSelect(names, nil)
+	choice.PlaceHolder = slices.MaxFunc(names, func(a, b string) int { return len(a) - len(b) }) // which decides its width
 	choice.SetSelectedIndex(0)
 	choice.OnChanged = func(string) {
 		p.span = spans[choice.SelectedIndex()]
 		p.drawPlot()
 	}
-	p.plotCard = newCard(look.T("monitor.history"), choice, container.New(&tiles{columns: 2}, p.memoryRow.box, p.tokensRow.box), p.plot)
+	p.plotCard = newCard(look.T("monitor.history"), choice, newTiles(20, p.memoryRow.box, p.tokensRow.box), p.plot)
 	p.page = &page{rows: [][]fyne.CanvasObject{
-		{container.NewVBox(p.name.line, p.about.line)}, {p.warningCard.box}, {p.gauges.box}, {p.gauges.noteCard.box}, {p.breakdown.card.box, p.heaps.card.box},
+		{container.NewVBox(p.name, p.about)}, {p.warningCard.box}, {p.gauges.box}, {p.gauges.noteCard.box}, {p.breakdown.card.box, p.heaps.card.box},
 		{p.plotCard.box}, {p.devices.card.box, p.programs.card.box},
 	}}
 	p.content = container.New(p.page, p.page.objects()...)
-	p.scroll = container.NewVScroll(p.content)
+	p.scroll = parts.NewScroll(p.content)
 	p.Hidden = true
 	p.ExtendBaseWidget(p)
 	return p
@@ -105,9 +107,13 @@ func (r *panelRenderer) Refresh() {
 	for _, c := range append(p.gauges.cards(), p.warningCard, p.breakdown.card, p.heaps.card, p.plotCard, p.programs.card, p.devices.card) {
 		c.style()
 	}
+	for _, n := range []*parts.Note{p.name, p.about} {
+		n.Refresh()
+	}
 	if p.shown != nil {
 		p.draw(p.shown)
 	}
+	p.content.Refresh()
 	p.scroll.Refresh()
 	canvas.Refresh(p)
 }
@@ -170,7 +176,7 @@ func (p *Panel) draw(s *Sample) {
 	p.drawn.Store(s)
 	m := s.Memory
 	if m.Loaded {
-		p.name.set(m.Device.Name)
+		p.name.Set(m.Device.Name)
 		about := strings.TrimSpace(m.Device.Driver + " " + m.Device.DriverVersion)
 		if s.Sensors.Source != "" {
 			about = look.T("monitor.sensors_of", about, s.Sensors.Source)
@@ -178,10 +184,10 @@ func (p *Panel) draw(s *Sample) {
 		if m.Working {
 			about = look.T("monitor.working", about)
 		}
-		p.about.set(about)
+		p.about.Set(about)
 	} else {
-		p.name.set(look.T("monitor.no_model"))
-		p.about.set(look.T("monitor.no_model_about"))
+		p.name.Set(look.T("monitor.no_model"))
+		p.about.Set(look.T("monitor.no_model_about"))
 	}
 	changed := p.gauges.set(m.Loaded, s.Sensors)
 	changed = show(p.heaps.card.box, m.Loaded && len(m.Heaps) > 0) || changed
@@ -198,7 +204,8 @@ func (p *Panel) draw(s *Sample) {
 		changed = true
 	}
 	p.drawPlot()
-	if changed {
+	// texts that differ may wrap otherwise
+	if changed || p.page.place(p.page.width) != p.page.height {
 		p.content.Refresh()
 	}
 	if key := deviceKey(m.Device); key != p.device {
@@ -212,8 +219,8 @@ func (p *Panel) drawPlot() {
 		return
 	}
 	m := p.shown.Memory
-	p.memoryRow.set(theme.Color(look.ColorPlotOne), look.T("monitor.plot_memory", look.Bytes(m.Report.Total)), "")
-	p.tokensRow.set(theme.Color(look.ColorPlotTwo), look.T("monitor.plot_tokens", look.Count(m.TokensRead)), "")
+	p.memoryRow.set(theme.Color(look.ColorPlotOne), look.T("monitor.plot_memory", look.Bytes(m.Report.Total)))
+	p.tokensRow.set(theme.Color(look.ColorPlotTwo), look.T("monitor.plot_tokens", look.Count(m.TokensRead)))
 	p.plot.set(p.recorder.points(), p.span, p.now())
 }
 

@@ -11,6 +11,7 @@ import (
 	"fyne.io/fyne/v2/widget"
 
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/parts"
 )
 
 // plot shows memory, by the axis at the left, and tokens, by the one at the
@@ -22,7 +23,7 @@ type plot struct {
 	left   [intervals + 1]*canvas.Text // from the top
 	right  [intervals + 1]*canvas.Text
 	below  [intervals + 1]*canvas.Text // from the left
-	empty  *canvas.Text
+	empty  *parts.Note
 }
 
 const plotHeight = 170
@@ -32,8 +33,7 @@ const plotHeight = 170
 const idleShift = 3
 
 func newPlot() *plot {
-	p := &plot{empty: canvas.NewText("", color.Transparent)}
-	p.empty.Alignment = fyne.TextAlignCenter
+	p := &plot{empty: newNote("")}
 	p.raster = canvas.NewRaster(p.paint)
 	for i := range p.left {
 		p.left[i], p.right[i], p.below[i] = canvas.NewText("", color.Transparent), canvas.NewText("", color.Transparent), canvas.NewText("", color.Transparent)
@@ -70,10 +70,11 @@ func (p *plot) set(points []Point, span time.Duration, now time.Time) {
 		p.left[i].Text, p.right[i].Text = bytesTick(n*byteStep), countTick(n*tokenStep)
 		p.below[i].Text = ago(span * time.Duration(n) / intervals)
 	}
-	p.empty.Text = ""
+	empty := ""
 	if len(c.points) < 2 {
-		p.empty.Text = look.T("monitor.history_begins")
+		empty = look.T("monitor.history_begins")
 	}
+	p.empty.Set(empty)
 	p.Refresh()
 }
 
@@ -91,17 +92,25 @@ type plotRenderer struct{ p *plot }
 
 func (r *plotRenderer) Destroy() {}
 
-// gutters are the widths of the labels at both sides, of the widest there can
-// be, so that the plot does not jump.
+// gutters are the widths of the labels at both sides: of the widest there are
+// usually, so that the plot does not jump, or of wider ones.
 func (r *plotRenderer) gutters() (left, right, text float32) {
-	size := theme.Size(theme.SizeNameCaptionText)
-	l := fyne.MeasureText("768 MiB", size, fyne.TextStyle{})
-	return l.Width + 6, fyne.MeasureText("7.5M", size, fyne.TextStyle{}).Width + 8, l.Height
+	usual := r.measure("768 MiB")
+	left, right = usual.Width, r.measure("7.5M").Width
+	for i := range r.p.left {
+		left = max(left, r.measure(r.p.left[i].Text).Width)
+		right = max(right, r.measure(r.p.right[i].Text).Width)
+	}
+	return left + 6, right + 8, usual.Height
+}
+
+func (r *plotRenderer) measure(text string) fyne.Size {
+	return fyne.MeasureText(text, theme.Size(theme.SizeNameCaptionText), fyne.TextStyle{})
 }
 
 func (r *plotRenderer) MinSize() fyne.Size {
 	left, right, text := r.gutters()
-	return fyne.NewSize(left+right+160, plotHeight+1.5*text+4)
+	return fyne.NewSize(left+right+80, plotHeight+1.5*text+4)
 }
 
 func (r *plotRenderer) Layout(size fyne.Size) {
@@ -111,25 +120,47 @@ func (r *plotRenderer) Layout(size fyne.Size) {
 	p := r.p
 	p.raster.Move(fyne.NewPos(left, top))
 	p.raster.Resize(fyne.NewSize(w, h))
-	p.empty.Move(fyne.NewPos(left, top+h/2-text/2))
-	p.empty.Resize(fyne.NewSize(w, text))
+	p.empty.Resize(fyne.NewSize(min(p.empty.WantedWidth()+1, w-2*emptyRoom), text))
+	p.empty.Resize(p.empty.Size().Max(p.empty.MinSize()))
+	p.empty.Move(fyne.NewPos(left+(w-p.empty.Size().Width)/2, top+(h-p.empty.Size().Height)/2))
 	for i := range p.left {
 		y := top + h*float32(i)/intervals - text/2
 		p.left[i].Move(fyne.NewPos(0, y))
 		p.left[i].Resize(fyne.NewSize(left-6, text))
 		p.right[i].Move(fyne.NewPos(left+w+6, y))
 		p.right[i].Resize(fyne.NewSize(right-6, text))
+	}
+	r.layoutTimes(left, top+h+4, w, text)
+}
+
+// emptyRoom is the space beside what stands in an empty plot.
+const emptyRoom = 8
+
+// layoutTimes puts the labels of the time below the plot: all, every second, or
+// those at the ends, so that none runs into the next.
+func (r *plotRenderer) layoutTimes(left, y, w, height float32) {
+	widest := float32(0)
+	for _, t := range r.p.below {
+		widest = max(widest, r.measure(t.Text).Width)
+	}
+	every := 1
+	for need := widest * 1.5; every <= intervals && need+8 > w*float32(every)/intervals; every *= 2 {
+		if every*2 == intervals { // those at the ends are not centred
+			need = 2 * widest
+		}
+	}
+	for i, t := range r.p.below {
+		t.Hidden = i%every != 0
 		x := left + w*float32(i)/intervals
-		box := w / intervals
 		switch i {
 		case 0:
 		case intervals:
-			x -= box
+			x -= widest
 		default:
-			x -= box / 2
+			x -= widest / 2
 		}
-		p.below[i].Move(fyne.NewPos(x, top+h+4))
-		p.below[i].Resize(fyne.NewSize(box, text))
+		t.Move(fyne.NewPos(x, y))
+		t.Resize(fyne.NewSize(widest, height))
 	}
 }
 
@@ -145,12 +176,6 @@ func (r *plotRenderer) Refresh() {
 	p := r.p
 	size := theme.Size(theme.SizeNameCaptionText)
 	style := func(t *canvas.Text, c color.Color) { t.Color, t.TextSize = c, size }
-	style(p.empty, themed(look.ColorMuted))
-	// labels that would run into each other are left out
-	wide := fyne.MeasureText(p.below[1].Text, size, fyne.TextStyle{}).Width+8 < p.raster.Size().Width/intervals
-	for i := 1; i < intervals; i += 2 {
-		p.below[i].Hidden = !wide
-	}
 	for i := range p.left {
 		style(p.left[i], themed(look.ColorPlotOne))
 		style(p.right[i], themed(look.ColorPlotTwo))

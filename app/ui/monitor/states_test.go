@@ -59,8 +59,8 @@ func TestStates(t *testing.T) {
 		wants(t, p, "1150 MHz")
 		lacks(t, p, "Load, temperature")
 		for _, g := range []*gauge{p.gauges.busy, p.gauges.temperature, p.gauges.power} {
-			if g.value.line.Text != "not available here" {
-				t.Errorf("%s: %q", g.name, g.value.line.Text)
+			if g.value.Text() != "not available here" {
+				t.Errorf("%s: %q", g.name, g.value.Text())
 			}
 		}
 	})
@@ -74,7 +74,7 @@ func TestStates(t *testing.T) {
 			mixed := allKnown()
 			mixed.Power = sensors.Reading{Why: reason}
 			p.draw(&Sample{loaded(), mixed})
-			if got := p.gauges.power.value.line.Text; !strings.Contains(got, want) {
+			if got := p.gauges.power.value.Text(); !strings.Contains(got, want) {
 				t.Errorf("%s: %q", reason, got)
 			}
 		}
@@ -222,11 +222,11 @@ func TestPaused(t *testing.T) {
 func TestThemeChanges(t *testing.T) {
 	a := looktest.App(t, look.Options{Mode: look.Light}, look.English)
 	p, w, _ := shownPanel(t, fyne.NewSize(1100, 900), &Sample{loaded(), allKnown()})
-	before := p.name.line.Color
+	before := p.memoryRow.swatch.FillColor
 	a.Settings().SetTheme(look.New(look.Options{Mode: look.Dark}))
 	p.Refresh()
-	if p.name.line.Color == before || p.breakdown.card.back.FillColor == nil {
-		t.Error("the name kept its colour")
+	if p.memoryRow.swatch.FillColor == before || p.breakdown.card.back.FillColor == nil {
+		t.Error("the swatch kept its colour")
 	}
 	dark := w.Canvas().Capture()
 	r, g, b, _ := dark.At(20, 200).RGBA()
@@ -255,7 +255,7 @@ func TestNarrow(t *testing.T) {
 	looktest.App(t, look.Options{Mode: look.Light}, look.English)
 	p, w, _ := shownPanel(t, fyne.NewSize(340, 1200), &Sample{loaded(), allKnown()})
 	row := p.heaps.rows[1]
-	below := func() bool { return row.others.line.Position().Y > row.budget.line.Position().Y }
+	below := func() bool { return row.others.Position().Y > row.budget.Position().Y }
 	if !below() {
 		t.Error("narrow: budget and others stand over each other")
 	}

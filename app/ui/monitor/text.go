@@ -9,6 +9,7 @@ import (
 	"fyne.io/fyne/v2/theme"
 
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/parts"
 )
 
 // text is a line that changes often: drawn anew only when it differs.
@@ -26,8 +27,6 @@ func newText(color fyne.ThemeColorName, size fyne.ThemeSizeName) *text {
 
 func (t *text) bold() *text { t.line.TextStyle.Bold = true; return t }
 
-func (t *text) trailing() *text { t.line.Alignment = fyne.TextAlignTrailing; return t }
-
 // set shows s in the line's own colour of the present theme.
 func (t *text) set(s string) { t.show(s, theme.Color(t.color)) }
 
@@ -40,82 +39,21 @@ func (t *text) show(s string, c color.Color) {
 	t.line.Refresh()
 }
 
-// pair lays a text at the left and one at the right of a line; both get its
-// whole width, so that a change of the text moves nothing.
-type pair struct{}
-
-func (pair) MinSize(objects []fyne.CanvasObject) fyne.Size {
-	size := fyne.Size{}
-	for _, o := range objects {
-		m := o.MinSize()
-		size = fyne.NewSize(size.Width+m.Width+8, max(size.Height, m.Height))
-	}
-	return size
-}
-
-func (pair) Layout(objects []fyne.CanvasObject, size fyne.Size) {
-	for _, o := range objects {
-		o.Move(fyne.Position{})
-		o.Resize(size)
-	}
-}
-
-func newPair(left, right *text) *fyne.Container {
-	return &fyne.Container{Layout: pair{}, Objects: []fyne.CanvasObject{left.line, right.trailing().line}}
-}
-
-// wrapState is whether the two texts of a wrapPair stand below each other.
-type wrapState struct {
-	width   float32
-	wrapped bool
-}
-
-func (w *wrapState) wraps(left, right fyne.CanvasObject) bool {
-	return w.width > 0 && left.MinSize().Width+right.MinSize().Width+12 > w.width
-}
-
-// wrapPair is as pair, and puts the right text below the left one where both do
-// not fit beside each other.
-type wrapPair struct{ state *wrapState }
-
-func (p wrapPair) MinSize(o []fyne.CanvasObject) fyne.Size {
-	a, b := o[0].MinSize(), o[1].MinSize()
-	if p.state.wraps(o[0], o[1]) {
-		return fyne.NewSize(max(a.Width, b.Width), a.Height+b.Height)
-	}
-	return fyne.NewSize(max(a.Width, b.Width), max(a.Height, b.Height))
-}
-
-func (p wrapPair) Layout(o []fyne.CanvasObject, size fyne.Size) {
-	p.state.width = size.Width
-	p.state.wrapped = p.state.wraps(o[0], o[1])
-	h, y := o[0].MinSize().Height, float32(0)
-	right := o[1].(*canvas.Text)
-	right.Alignment = fyne.TextAlignTrailing
-	if p.state.wrapped {
-		right.Alignment = fyne.TextAlignLeading
-		y = h
-	}
-	for i, at := range []float32{0, y} {
-		o[i].Resize(fyne.NewSize(size.Width, h))
-		o[i].Move(fyne.NewPos(0, at))
-	}
-}
-
 // legendRow is a swatch, a name and a value.
 type legendRow struct {
-	swatch      *canvas.Rectangle
-	name, value *text
-	box         *fyne.Container
+	swatch *canvas.Rectangle
+	name   *parts.Note
+	value  *text
+	box    *fyne.Container
 }
 
 func newLegendRow() *legendRow {
 	r := &legendRow{swatch: canvas.NewRectangle(color.Transparent),
-		name:  newText(theme.ColorNameForeground, theme.SizeNameText),
+		name:  parts.NewNote("", theme.ColorNameForeground, theme.SizeNameText),
 		value: newText(theme.ColorNameForeground, theme.SizeNameText)}
 	r.swatch.CornerRadius = 2
 	r.swatch.SetMinSize(fyne.NewSize(10, 10))
-	r.box = container2(r.swatch, newPair(r.name, r.value))
+	r.box = container2(r.swatch, parts.Pair(r.name, r.value.line))
 	return r
 }
 
@@ -124,8 +62,36 @@ func (r *legendRow) set(c color.Color, name, value string) {
 		r.swatch.FillColor = c
 		r.swatch.Refresh()
 	}
-	r.name.set(name)
+	r.name.Set(name)
 	r.value.set(value)
+}
+
+// newNote is secondary text, which wraps.
+func newNote(text string) *parts.Note {
+	return parts.NewNote(text, look.ColorMuted, theme.SizeNameCaptionText)
+}
+
+// noteRow is a swatch before a text that wraps.
+type noteRow struct {
+	swatch *canvas.Rectangle
+	note   *parts.Note
+	box    *fyne.Container
+}
+
+func newNoteRow() *noteRow {
+	r := &noteRow{swatch: canvas.NewRectangle(color.Transparent), note: parts.NewNote("", theme.ColorNameForeground, theme.SizeNameText)}
+	r.swatch.CornerRadius = 2
+	r.swatch.SetMinSize(fyne.NewSize(10, 10))
+	r.box = container2(r.swatch, r.note)
+	return r
+}
+
+func (r *noteRow) set(c color.Color, text string) {
+	if r.swatch.FillColor != c {
+		r.swatch.FillColor = c
+		r.swatch.Refresh()
+	}
+	r.note.Set(text)
 }
 
 // container2 puts a small object, centred in height, before one that takes the rest.

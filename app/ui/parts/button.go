@@ -3,6 +3,7 @@ package parts
 import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 )
 
@@ -53,6 +54,22 @@ func (b *Button) Danger() *Button {
 	return b
 }
 
+// WidthFor is the width that the button wants with a text.
+func (b *Button) WidthFor(text string) float32 {
+	return b.MinSize().Width - buttonText(b.Text) + buttonText(text)
+}
+
+func buttonText(text string) float32 {
+	return fyne.MeasureText(text, theme.TextSize(), fyne.TextStyle{Bold: true}).Width
+}
+
+// Fit gives the button a text, or as much of it as a width has room for.
+func (b *Button) Fit(text string, width float32) {
+	if text = Shorten(text, func(text string) bool { return b.WidthFor(text) <= width }); b.Text != text {
+		b.SetText(text)
+	}
+}
+
 // Hint is what the button does, in words.
 func (b *Button) Hint() string { return b.hint }
 
@@ -80,8 +97,8 @@ func (b *Button) MouseIn(ev *desktop.MouseEvent) { b.Button.MouseIn(ev); b.say(b
 // MouseOut ends the hint.
 func (b *Button) MouseOut() { b.Button.MouseOut(); b.say("") }
 
-// FocusGained tells the hint.
-func (b *Button) FocusGained() { b.Button.FocusGained(); b.say(b.hint) }
+// FocusGained tells the hint, and scrolls the button into sight.
+func (b *Button) FocusGained() { b.Button.FocusGained(); reveal(b); b.say(b.hint) }
 
 // FocusLost ends the hint.
 func (b *Button) FocusLost() { b.Button.FocusLost(); b.say("") }
@@ -101,6 +118,9 @@ func NewEntry() *Entry {
 	e.ExtendBaseWidget(e)
 	return e
 }
+
+// FocusGained scrolls the entry into sight.
+func (e *Entry) FocusGained() { e.Entry.FocusGained(); reveal(e) }
 
 // TypedKey passes Escape on.
 func (e *Entry) TypedKey(ev *fyne.KeyEvent) {
@@ -124,6 +144,9 @@ func NewSelect(options []string, changed func(string)) *Select {
 	s.ExtendBaseWidget(s)
 	return s
 }
+
+// FocusGained scrolls the choice into sight.
+func (s *Select) FocusGained() { s.Select.FocusGained(); reveal(s) }
 
 // TypedKey opens the list on Enter as on Space.
 func (s *Select) TypedKey(ev *fyne.KeyEvent) {

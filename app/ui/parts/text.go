@@ -1,6 +1,8 @@
 package parts
 
 import (
+	"strings"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
@@ -26,6 +28,29 @@ func MutedSegment(text string) *widget.TextSegment {
 func SetMuted(r *widget.RichText, text string) {
 	r.Segments = []widget.RichTextSegment{MutedSegment(text)}
 	r.Refresh()
+}
+
+// Apart stands between the pieces of a line.
+const Apart = " · "
+
+// Shorten leaves out pieces from the end of a line, and then letters, until it
+// fits.
+func Shorten(text string, fits func(string) bool) string {
+	for !fits(text) {
+		i := strings.LastIndex(text, Apart)
+		if i < 0 {
+			break
+		}
+		text = text[:i]
+	}
+	if fits(text) {
+		return text
+	}
+	letters := []rune(text)
+	for len(letters) > 1 && !fits(string(letters)+"…") {
+		letters = letters[:len(letters)-1]
+	}
+	return string(letters) + "…"
 }
 
 // Heading is the heading of a part of a view.

@@ -13,6 +13,7 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/dialog"
 	"fyne.io/fyne/v2/layout"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"kestrel/app/session"
@@ -83,7 +84,9 @@ func sampling(s *session.Sampling) session.Sampling {
 }
 
 func page(content fyne.CanvasObject) fyne.CanvasObject {
-	return container.NewPadded(container.NewVScroll(container.NewPadded(content)))
+	// the bar of the scroll stands beside, not on it
+	inner := container.New(layout.NewCustomPaddedLayout(theme.Padding(), theme.Padding(), theme.Padding(), theme.Size(theme.SizeNameScrollBar)+2*theme.Padding()), content)
+	return container.NewPadded(parts.NewScroll(inner))
 }
 
 // choice is a Select over values with names, without telling of the first.

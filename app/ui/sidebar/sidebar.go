@@ -67,6 +67,7 @@ func New(o Options) *View {
 	v.search.OnSubmitted = func(string) { v.openFirst() }
 	v.search.OnKey = v.searchKey
 	v.clear = parts.NewIconButton("", theme.CancelIcon(), look.T("sidebar.clear"), o.Hint, func() { v.EndSearch() })
+	v.clear.Refresh() // a button that is hidden before it is drawn has no width
 	v.clear.Hide()
 	v.search.ActionItem = v.clear
 	add := parts.NewIconButton(look.T("sidebar.new"), theme.ContentAddIcon(), look.T("sidebar.new.hint"), o.Hint, func() { o.New("") })

@@ -61,7 +61,7 @@ func Picture(t testing.TB, name string, c fyne.Canvas) {
 	got := half(whole)
 	path := filepath.Join("testdata", name+".png")
 	if os.Getenv(Update) != "" {
-		if err := write(path, got); err != nil {
+		if err := write(path, reduced(got)); err != nil {
 			t.Fatal(err)
 		}
 		return
