@@ -62,7 +62,11 @@ func estimateOn(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options) (Me
 
 // need is the memory of a model in the precisions that it has.
 func need(ck *checkpoint.Checkpoint, dev *vulkan.Device, o Options) (Memory, error) {
-	run, load := mamba.Requests(ck, dev.Limits(), o.Chunk), mamba.LoadRequests(dev, ck)
+	cut, err := o.cut(dev)
+	if err != nil {
+		return Memory{}, err
+	}
+	run, load := mamba.Requests(ck, dev.Info(), cut), mamba.LoadRequests(dev, ck)
 	plan, err := dev.PlanAllocation(slices.Concat(run, load))
 	if err != nil {
 		return Memory{}, err

@@ -181,7 +181,7 @@ func TestDeviceMemory(t *testing.T) {
 	ctx := context.Background()
 	o := engine.Options{Chunk: 16}
 	all := vulkantest.Open(t)
-	plan, err := all.PlanAllocation(mamba.Requests(ck, all.Limits(), o.Chunk))
+	plan, err := all.PlanAllocation(mamba.Requests(ck, all.Info(), mamba.Options{Chunk: o.Chunk}))
 	if err != nil {
 		t.Fatal(err)
 	}

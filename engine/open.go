@@ -12,6 +12,7 @@ import (
 
 	"kestrel/engine/chat"
 	"kestrel/engine/checkpoint"
+	"kestrel/engine/kernel"
 	"kestrel/engine/mamba"
 	"kestrel/engine/tokenizer"
 	"kestrel/engine/vulkan"
@@ -27,15 +28,16 @@ const (
 
 // Options of Open. The zero value is right for most uses.
 type Options struct {
-	Device     string         // index or part of the name; "" for the best usable device
-	Prefill    PrefillMode    //
-	Chunk      int            // tokens of a chunk; 0 for the default
-	Quant      string         // precision to store the matrices in, such as "q4_k" (checkpoint.Precisions); "" as they are
-	Progress   func(Progress) // called from Open's goroutine while weights are loaded
-	Warn       func(string)   // what the user should know although the work goes on
-	Validation bool           // the Khronos validation layer; its messages go to Warn, which is needed then
-	Profile    bool           // time every kernel, see Session.Profile
-	CacheDir   string         // of compiled pipelines; "" for the user's cache folder
+	Device      string         // index or part of the name; "" for the best usable device
+	Prefill     PrefillMode    //
+	Chunk       int            // tokens of a chunk; 0 for the default
+	MatrixUnits string         // whether they read prompts: "on", "off"; "" where they are faster. Weights are rounded to binary16 in them
+	Quant       string         // precision to store the matrices in, such as "q4_k" (checkpoint.Precisions); "" as they are
+	Progress    func(Progress) // called from Open's goroutine while weights are loaded
+	Warn        func(string)   // what the user should know although the work goes on
+	Validation  bool           // the Khronos validation layer; its messages go to Warn, which is needed then
+	Profile     bool           // time every kernel, see Session.Profile
+	CacheDir    string         // of compiled pipelines; "" for the user's cache folder
 }
 
 // Progress of a long operation, in bytes or tokens.
@@ -128,19 +130,27 @@ func open(ctx context.Context, ck *checkpoint.Checkpoint, o Options) (m *Model, 
 	if err = checkMemory(files, m.device, o); err != nil {
 		return m, fmt.Errorf("%s: %w", ck.Path(), err)
 	}
-	m.model, err = mamba.Load(ctx, m.device, ck, mamba.Options{
-		Chunk: o.Chunk,
-		Warn:  o.Warn,
-		Progress: func(done, total int64) {
-			if o.Progress != nil {
-				o.Progress(Progress{Stage: "load", Done: done, Total: total})
-			}
-		},
-	})
+	cut, err := o.cut(m.device)
+	if err != nil {
+		return m, err
+	}
+	cut.Warn = o.Warn
+	cut.Progress = func(done, total int64) {
+		if o.Progress != nil {
+			o.Progress(Progress{Stage: "load", Done: done, Total: total})
+		}
+	}
+	m.model, err = mamba.Load(ctx, m.device, ck, cut)
 	if err != nil {
 		return m, fmt.Errorf("load %s: %w", ck.Path(), err)
 	}
 	return m, nil
+}
+
+// cut is how the model's work is cut on a device.
+func (o Options) cut(dev *vulkan.Device) (mamba.Options, error) {
+	tune, err := kernel.MatrixUnits(o.MatrixUnits).Tuning(dev.Info())
+	return mamba.Options{Chunk: o.Chunk, Tuning: &tune}, err
 }
 
 // quantized is the model in the precision asked for. It lives on the files of ck.

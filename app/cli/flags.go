@@ -20,6 +20,7 @@ type modelFlags struct {
 	model, device string
 	prefill       string
 	chunk         int
+	units         string
 	quant         string
 	profile       bool
 	validation    bool
@@ -66,6 +67,7 @@ func (f *modelFlags) addDevice(cmd *cobra.Command) {
 // addPlace says where a model runs, and how much it takes at once.
 func (f *modelFlags) addPlace(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.device, "device", "d", "", "index or part of the name of a device, as 'kestrel devices' lists them (default the best usable one)")
+	cmd.Flags().StringVar(&f.units, "matrix-units", "auto", "read prompts on the GPU's matrix units: auto, on or off")
 	cmd.Flags().IntVar(&f.chunk, "chunk", 0, "tokens of a chunk (default chosen for the device)")
 }
 
@@ -86,7 +88,7 @@ func (f *modelFlags) name(a *app) string {
 }
 
 func (f *modelFlags) options(a *app) (engine.Options, error) {
-	o := engine.Options{Device: f.device, Chunk: f.chunk, Quant: f.quant, Profile: f.profile, Validation: f.validation}
+	o := engine.Options{Device: f.device, Chunk: f.chunk, MatrixUnits: f.units, Quant: f.quant, Profile: f.profile, Validation: f.validation}
 	switch f.prefill {
 	case "", "chunked":
 	case "parallel":
@@ -101,6 +103,11 @@ func (f *modelFlags) options(a *app) (engine.Options, error) {
 		if _, err := checkpoint.ParsePrecision(f.quant); err != nil {
 			return o, usagef("--quant: %w", err)
 		}
+	}
+	switch f.units {
+	case "auto", "on", "off":
+	default:
+		return o, usagef("--matrix-units %q: want auto, on or off", f.units)
 	}
 	if f.chunk < 0 {
 		return o, usagef("--chunk %d: want 1 or more", f.chunk)

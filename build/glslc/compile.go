@@ -19,6 +19,9 @@ import (
 // ErrNoCompiler says that there is no glslc on this machine.
 var ErrNoCompiler = errors.New("no glslc: install it (Debian, Ubuntu, Fedora: package glslc; Arch: shaderc; else the Vulkan SDK), or name one with GLSLC")
 
+// ErrTooOld says that the glslc or spirv-val of this machine does not know what a shader uses.
+var ErrTooOld = errors.New("too old for this shader: cooperative matrices need glslc and spirv-val of 2025.2 or newer (Debian 13 has them)")
+
 // Compiler is a glslc program, and spirv-val where there is one.
 type Compiler struct {
 	Path      string
@@ -75,6 +78,9 @@ func (c Compiler) Compile(ctx context.Context, dir string, v Variant, warn io.Wr
 	var code, messages bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &code, &messages
 	if err := cmd.Run(); err != nil {
+		if bytes.Contains(messages.Bytes(), []byte("extension not supported")) {
+			err = fmt.Errorf("%w (%s)", ErrTooOld, c.Version)
+		}
 		return nil, fmt.Errorf("shader %s: glslc: %w\n%s", v.Name, err, messages.Bytes())
 	}
 	if messages.Len() > 0 {
@@ -91,6 +97,9 @@ func (c Compiler) Validate(ctx context.Context, v Variant, code []byte) error {
 	cmd := exec.CommandContext(ctx, c.Validator, "--target-env", v.Target, "-")
 	cmd.Stdin = bytes.NewReader(code)
 	if out, err := cmd.CombinedOutput(); err != nil {
+		if bytes.Contains(out, []byte("Invalid capability operand")) {
+			err = ErrTooOld
+		}
 		return fmt.Errorf("shader %s: spirv-val: %w\n%s", v.Name, err, out)
 	}
 	return nil

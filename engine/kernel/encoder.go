@@ -30,6 +30,9 @@ func NewSet(dev *vulkan.Device, tune Tuning) *Set {
 // Device is the device that the kernels run on.
 func (s *Set) Device() *vulkan.Device { return s.dev }
 
+// Tuning is how the kernels cut work.
+func (s *Set) Tuning() Tuning { return s.tune }
+
 // Record makes a program of what plan encodes. plan runs twice: once to learn which pipelines it needs, so that they
 // are compiled side by side, and once to record; it must encode the same both times.
 func (s *Set) Record(ctx context.Context, name string, plan func(*Encoder)) (*vulkan.Program, error) {
@@ -128,12 +131,21 @@ func (e *Encoder) fail(err error) {
 
 // run encodes one dispatch. push holds uint32, int and float32 values; constants are specialization constants in order.
 func (e *Encoder) run(shader string, constants []uint32, x, y int, push []any, args ...vulkan.Arg) {
+	e.dispatch(vulkan.PipelineSpec{Name: shader, Constants: constants, SubgroupSize: e.set.subgroup}, x, y, push, args)
+}
+
+// runFull is run with whole subgroups of exactly width lanes.
+func (e *Encoder) runFull(width int, shader string, constants []uint32, x, y int, push []any, args ...vulkan.Arg) {
+	e.dispatch(vulkan.PipelineSpec{Name: shader, Constants: constants, SubgroupSize: width, FullSubgroups: true}, x, y, push, args)
+}
+
+func (e *Encoder) dispatch(spec vulkan.PipelineSpec, x, y int, push []any, args []vulkan.Arg) {
 	if e.err != nil {
 		return
 	}
-	spec := vulkan.PipelineSpec{Name: shader, Bindings: len(args), PushBytes: 4 * len(push), Constants: constants, SubgroupSize: e.set.subgroup}
+	spec.Bindings, spec.PushBytes = len(args), 4*len(push)
 	if e.rec == nil {
-		code, err := shaders.SPIRV(shader)
+		code, err := shaders.SPIRV(spec.Name)
 		if err != nil {
 			e.fail(err)
 			return
@@ -146,7 +158,7 @@ func (e *Encoder) run(shader string, constants []uint32, x, y int, push []any, a
 	pipe := e.set.ready[specKey(spec)]
 	e.set.mu.Unlock()
 	if pipe == nil {
-		e.fail(fmt.Errorf("kernel %s %v: the plan changed between its two runs", shader, constants))
+		e.fail(fmt.Errorf("kernel %s %v: the plan changed between its two runs", spec.Name, spec.Constants))
 		return
 	}
 	e.rec.Dispatch(pipe, x, y, 1, pack(push), args...)

@@ -33,10 +33,12 @@ type Project struct {
 	Norm             *Norm       // only for few tokens: the norm is computed again by every workgroup
 	Epilogue         Epilogue    //
 	Bias             vulkan.View // for SoftplusAdd: [Rows]
+	Half             vulkan.View // scratch of HalfBytes(Tokens, Cols), without which matrix units do not serve
 }
 
-// Project encodes a projection: for many tokens by tiles in shared memory, or a lane a row on the CPU;
-// else by dot products of rows.
+// Project encodes a projection: for many tokens on matrix units, by tiles in shared memory, or a lane a row on the CPU;
+// else by dot products of rows. Matrix units round weights and activations to binary16; what is larger than 65504
+// in the weights becomes infinite there.
 func (e *Encoder) Project(a Project) {
 	if !e.reads(a.W) {
 		return
@@ -49,6 +51,10 @@ func (e *Encoder) Project(a Project) {
 	bias := a.Bias
 	if a.Epilogue != SoftplusAdd {
 		bias = a.X // unread
+	}
+	if e.onMatrixUnits(a) {
+		e.projectCoop(a, bias, out)
+		return
 	}
 	n := uint32(a.W.units())
 	tune := e.set.tune

@@ -25,6 +25,7 @@ type projection struct {
 	wide           int // how much longer rows of y are than they must; of x four times as much
 	epilogue       Epilogue
 	slabRows       int
+	half           bool // gives scratch for matrix units
 }
 
 func randomProjection(r *rand.Rand, d weights.DType, rows, cols, tokens, token0 int) projection {
@@ -57,6 +58,9 @@ func (p projection) device(b bench) [][]float32 {
 		XStride: x.stride, YStride: y.stride, Epilogue: p.epilogue, Bias: b.vector(p.bias)}
 	if p.gain != nil {
 		a.Norm = &Norm{Gain: b.vector(p.gain), Eps: p.eps}
+	}
+	if p.half {
+		a.Half = b.words(make([]uint32, HalfBytes(p.tokens, cols)/4)...)
 	}
 	b.run(func(e *Encoder) { e.Project(a) })
 	return [][]float32{y.values()}

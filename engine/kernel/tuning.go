@@ -1,6 +1,10 @@
 package kernel
 
-import "kestrel/engine/vulkan"
+import (
+	"fmt"
+
+	"kestrel/engine/vulkan"
+)
 
 // Tuning is how work is cut for one kind of device. Any values give right results; these give fast ones.
 type Tuning struct {
@@ -11,6 +15,9 @@ type Tuning struct {
 	ThinRows, ThinTokens int // rows and tokens of GEMV's register tile for several tokens
 	TileFrom             int // tokens from which the shared-memory GEMM serves; 0: never
 	LaneRows, LaneTokens int // rows and tokens of a lane in the lane-a-row GEMM, which needs subgroups of Local lanes; 0: not used
+
+	Fragment     Fragment // of the matrix units; Width 0: not used
+	FragmentFrom int      // tokens from which they serve
 
 	Wide bool // shaders for drivers that run on the CPU: 64-bit loads, weights asked for ahead; needs 64-bit integers
 
@@ -58,8 +65,39 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 		}
 		return t
 	}
-	return Tuning{
+	t := Tuning{
 		Local: 64, Rows: 4, ThinRows: 4, ThinTokens: 4, TileFrom: 16,
 		Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, Top: 128, Draw: min(512, max(128, info.Limits.MaxInvocations)),
 	}
+	t.useFragment(info)
+	return t
+}
+
+// useFragment makes the device's matrix units serve; false where it has none.
+func (t *Tuning) useFragment(info vulkan.DeviceInfo) bool {
+	var ok bool
+	t.Fragment, ok = FragmentOf(info)
+	t.FragmentFrom = 16
+	return ok
+}
+
+// MatrixUnits says whether cooperative matrices multiply: "auto" (or "") where they are faster, "on" or "off".
+type MatrixUnits string
+
+// Tuning is DefaultTuning with the choice of matrix units. The error wraps vulkan.ErrUnsupported where the device has none
+// and they are asked for.
+func (u MatrixUnits) Tuning(info vulkan.DeviceInfo) (Tuning, error) {
+	t := DefaultTuning(info)
+	switch u {
+	case "", "auto":
+	case "off":
+		t.Fragment = Fragment{}
+	case "on":
+		if !t.useFragment(info) {
+			return t, fmt.Errorf("%w: %s has no matrix units for binary16 with f32 sums (VK_KHR_cooperative_matrix); leave them out with auto or off", vulkan.ErrUnsupported, info.Name)
+		}
+	default:
+		return t, fmt.Errorf("matrix units %q: want auto, on or off", string(u))
+	}
+	return t, nil
 }

@@ -13,14 +13,52 @@ import (
 
 // Options of Load.
 type Options struct {
-	Chunk    int                     // tokens taken side by side in chunked prefill; 0: DefaultChunk
+	Chunk    int                     // tokens taken side by side in chunked prefill; 0: as suits the device
 	Tuning   *kernel.Tuning          // nil: kernel.DefaultTuning
 	Progress func(done, total int64) // bytes of weights loaded
 	Warn     func(string)            // what the user should know although loading goes on
 }
 
-// DefaultChunk is how many tokens prefill takes side by side: enough to fill a GPU, small enough to stop soon.
-const DefaultChunk = 256
+// Tokens that prefill takes side by side: enough to fill a device's ordinary units or its matrix units, few enough to
+// stop soon.
+const (
+	plainChunk = 256
+	unitsChunk = 1024
+)
+
+// chunkShare is the part of a device's memory that the scratch of longer chunks may take.
+const chunkShare = 32
+
+// tuning is how work is cut on a device.
+func (o Options) tuning(info vulkan.DeviceInfo) kernel.Tuning {
+	if o.Tuning != nil {
+		return *o.Tuning
+	}
+	return kernel.DefaultTuning(info)
+}
+
+// chunk is how many tokens a chunk has on a device: the longest that its units can use and its memory spare.
+func (o Options) chunk(c checkpoint.Config, info vulkan.DeviceInfo) int {
+	if o.Chunk > 0 {
+		return o.Chunk
+	}
+	chunk := plainChunk
+	if o.tuning(info).Fragment.Width > 0 {
+		chunk = unitsChunk
+	}
+	var memory int64
+	for _, h := range info.Heaps {
+		if h.DeviceLocal {
+			memory = max(memory, h.Size)
+		}
+	}
+	h, az, x, dbc := strides(c)
+	token := int64(2*h+az+2*x+dbc)*4 + halfBytes(c, 1)
+	for chunk > plainChunk && (int64(chunk)*token > memory/chunkShare || chunk > mostTokens(c, info.Limits)) {
+		chunk /= 2
+	}
+	return chunk
+}
 
 // Model is the weights on a device and the scratch memory in which tokens are computed.
 //
@@ -40,14 +78,7 @@ type Model struct {
 
 // Load puts the checkpoint's weights on the device. On an error what was allocated is released with the device.
 func Load(ctx context.Context, dev *vulkan.Device, ck *checkpoint.Checkpoint, o Options) (*Model, error) {
-	tune := kernel.DefaultTuning(dev.Info())
-	if o.Tuning != nil {
-		tune = *o.Tuning
-	}
-	m := &Model{Config: ck.Config, dev: dev, kernels: kernel.NewSet(dev, tune), chunk: o.Chunk}
-	if m.chunk <= 0 {
-		m.chunk = DefaultChunk
-	}
+	m := &Model{Config: ck.Config, dev: dev, kernels: kernel.NewSet(dev, o.tuning(dev.Info())), chunk: o.chunk(ck.Config, dev.Info())}
 	if most := mostTokens(ck.Config, dev.Limits()); m.chunk > most {
 		return nil, fmt.Errorf("chunks of %d tokens: %s takes %d tokens at a time; choose smaller chunks: %w", m.chunk, dev.Info().Name, most, vulkan.ErrUnsupported)
 	}
@@ -99,6 +130,12 @@ type scratch struct {
 	x      *vulkan.Buffer // after the convolution, then y [tokens][inner]
 	dbc    *vulkan.Buffer // [tokens][rank + 2 state]
 	delta  *vulkan.Buffer // [tokens][inner]; in a step: the gate [inner]
+	half   *vulkan.Buffer // a projection's input in binary16; nil without matrix units
+}
+
+// halfBytes is the largest that a projection of the model asks for.
+func halfBytes(c checkpoint.Config, tokens int) int64 {
+	return kernel.HalfBytes(tokens, max(c.Hidden, c.Inner, c.DtRank))
 }
 
 // strides in floats of scratch rows.
@@ -134,11 +171,17 @@ func (m *Model) newScratch(tokens int) (*scratch, error) {
 			return nil, err
 		}
 	}
+	if m.kernels.Tuning().Fragment.Width > 0 {
+		if s.half, err = m.dev.NewBuffer("half", vulkan.Scratch, halfBytes(m.Config, tokens)); err != nil {
+			s.free()
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
 func (s *scratch) free() {
-	for _, b := range []*vulkan.Buffer{s.ids, s.h, s.u, s.az, s.x, s.dbc, s.delta} {
+	for _, b := range []*vulkan.Buffer{s.ids, s.h, s.u, s.az, s.x, s.dbc, s.delta, s.half} {
 		b.Free()
 	}
 }

@@ -44,6 +44,7 @@ func load(t testing.TB, ck *checkpoint.Checkpoint, change func(*kernel.Tuning), 
 	t.Helper()
 	dev := vulkantest.Open(t)
 	tune := kernel.DefaultTuning(dev.Info())
+	tune.Fragment = kernel.Fragment{} // they round to binary16: see TestOnMatrixUnits
 	change(&tune)
 	m, err := mamba.Load(context.Background(), dev, ck, mamba.Options{Chunk: chunk, Tuning: &tune})
 	if err != nil {

@@ -13,18 +13,19 @@ import (
 // weights, state, logits. The length of the text does not enter. Nothing of the weights is read: for the need in another
 // precision ask with Checkpoint.As. Device.PlanAllocation says what they allocate.
 //
-// LoadRequests while loading, the choice among the k largest logits and the logits of all positions come on top where they
+// Chunk and Tuning of o count. LoadRequests while loading, the choice among the k largest logits and the logits of all positions come on top where they
 // are used.
-func Requests(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int) []vulkan.Request {
-	if chunk <= 0 {
-		chunk = DefaultChunk
-	}
+func Requests(ck *checkpoint.Checkpoint, info vulkan.DeviceInfo, o Options) []vulkan.Request {
+	lim, chunk := info.Limits, o.chunk(ck.Config, info)
 	var list []vulkan.Request
 	add := func(p vulkan.Purpose, size int64) { list = append(list, vulkan.Request{Purpose: p, Size: size}) }
 	list = append(list, vulkan.Request{Purpose: vulkan.Scratch, Size: int64(chunk) * 4, Host: true})
 	h, az, x, dbc := strides(ck.Config)
 	for _, stride := range []int{h, h, az, x, dbc, x} {
 		add(vulkan.Scratch, int64(chunk)*int64(stride)*4)
+	}
+	if o.tuning(info).Fragment.Width > 0 {
+		add(vulkan.Scratch, halfBytes(ck.Config, chunk))
 	}
 	_, _, state := stateLayout(ck.Config, lim)
 	add(vulkan.Scratch, state)
@@ -53,9 +54,9 @@ func quantizes(ck *checkpoint.Checkpoint) bool {
 }
 
 // Need is the sum of Requests in bytes. Blocks of the allocator round this up a little.
-func Need(ck *checkpoint.Checkpoint, lim vulkan.Limits, chunk int) int64 {
+func Need(ck *checkpoint.Checkpoint, info vulkan.DeviceInfo, o Options) int64 {
 	var n int64
-	for _, r := range Requests(ck, lim, chunk) {
+	for _, r := range Requests(ck, info, o) {
 		n += r.Size
 	}
 	return n

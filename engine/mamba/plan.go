@@ -41,33 +41,37 @@ func (m *Model) chunkPlan(e *kernel.Encoder, sc *scratch, p place, tokens int, a
 	c := m.Config
 	h, u, az, x, dbc, delta := sc.h.Whole(), sc.u.Whole(), sc.az.Whole(), sc.x.Whole(), sc.dbc.Whole(), sc.delta.Whole()
 	hs, azs, xs, dbcs := strides(m.Config)
+	var half vulkan.View
+	if sc.half != nil {
+		half = sc.half.Whole()
+	}
 
 	e.Embed(m.params.embed, sc.ids.Whole(), h, tokens)
 	for i := range m.params.layers {
 		l := m.layer(i, p)
 		// a, z = split(in_proj norm(h))
 		e.RMSNorm(l.norm, h, u, tokens, c.Hidden)
-		e.Project(kernel.Project{W: l.inProj, X: u, Y: az, Tokens: tokens, XStride: hs, YStride: azs})
+		e.Project(kernel.Project{W: l.inProj, X: u, Y: az, Tokens: tokens, Half: half, XStride: hs, YStride: azs})
 		// x = silu(conv(a))
 		e.ConvChunk(l.conv, az, x, tokens, c.Inner, azs, xs)
 		// dt, B, C = norms of split(x_proj x)
-		e.Project(kernel.Project{W: l.xProj, X: x, Y: dbc, Tokens: tokens, XStride: xs, YStride: dbcs})
+		e.Project(kernel.Project{W: l.xProj, X: x, Y: dbc, Tokens: tokens, Half: half, XStride: xs, YStride: dbcs})
 		if l.scan.Norm {
 			e.DBCNorm(l.scan, dbc, tokens, dbcs)
 		}
 		// delta = softplus(dt_proj dt + bias)
-		e.Project(kernel.Project{W: l.dtProj, X: dbc, Y: delta, Tokens: tokens, XStride: dbcs, YStride: xs,
+		e.Project(kernel.Project{W: l.dtProj, X: dbc, Y: delta, Tokens: tokens, Half: half, XStride: dbcs, YStride: xs,
 			Epilogue: kernel.SoftplusAdd, Bias: l.scan.DtB})
 		e.Boundary()
 		// S = exp(delta A) S + delta B x;  y = (S C + D x) silu(z)
 		e.ScanChunk(l.scan, delta, dbc, az, x, tokens, c.Inner, dbcs, azs, xs)
 		// h = h + out_proj y
-		e.Project(kernel.Project{W: l.outProj, X: x, Y: h, Tokens: tokens, XStride: xs, YStride: hs, Epilogue: kernel.Add})
+		e.Project(kernel.Project{W: l.outProj, X: x, Y: h, Tokens: tokens, Half: half, XStride: xs, YStride: hs, Epilogue: kernel.Add})
 		e.Boundary()
 	}
 	if all {
 		e.RMSNorm(m.params.normF, h, u, tokens, c.Hidden)
-		e.Project(kernel.Project{W: m.params.head, X: u, Y: p.all, Tokens: tokens, XStride: hs, YStride: kernel.Padded(m.Config.Vocab)})
+		e.Project(kernel.Project{W: m.params.head, X: u, Y: p.all, Tokens: tokens, Half: half, XStride: hs, YStride: kernel.Padded(m.Config.Vocab)})
 	}
 	m.head(e, sc, p, tokens-1)
 }

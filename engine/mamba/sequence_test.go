@@ -28,7 +28,7 @@ func TestNeed(t *testing.T) {
 					random := checkpointtest.Random(1, cfg)
 					ck := random.Open(t, checkpointtest.All(d))
 					checkNeed(t, ck)
-					lim := vulkantest.Open(t).Limits()
+					info, o := vulkantest.Open(t).Info(), mamba.Options{Chunk: 24}
 					for _, as := range []weights.DType{weights.F32, weights.F16, weights.Q8_0} {
 						if as == weights.Q8_0 && name != "blocks" {
 							continue
@@ -38,7 +38,7 @@ func TestNeed(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						if got, want := mamba.Need(asked, lim, 24), mamba.Need(stored, lim, 24); got != want {
+						if got, want := mamba.Need(asked, info, o), mamba.Need(stored, info, o); got != want {
 							t.Errorf("as %v: Need foretells %d bytes, the model stored so takes %d", as, got, want)
 						}
 					}
@@ -51,13 +51,17 @@ func TestNeed(t *testing.T) {
 // checkNeed loads ck and opens a sequence, and compares what they take with what was foretold.
 func checkNeed(t *testing.T, ck *checkpoint.Checkpoint) {
 	t.Helper()
+	checkNeedWith(t, ck, mamba.Options{Chunk: 24})
+}
+
+func checkNeedWith(t *testing.T, ck *checkpoint.Checkpoint, o mamba.Options) {
+	t.Helper()
 	dev := vulkantest.Open(t)
-	const chunk = 24
-	plan, err := dev.PlanAllocation(mamba.Requests(ck, dev.Limits(), chunk))
+	plan, err := dev.PlanAllocation(mamba.Requests(ck, dev.Info(), o))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := mamba.Load(context.Background(), dev, ck, mamba.Options{Chunk: chunk})
+	m, err := mamba.Load(context.Background(), dev, ck, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +75,7 @@ func checkNeed(t *testing.T, ck *checkpoint.Checkpoint) {
 	if total := dev.Memory().Total; total != plan.Allocated {
 		t.Errorf("the plan allocates %d bytes, the model %d", plan.Allocated, total)
 	}
-	if need := mamba.Need(ck, dev.Limits(), chunk); need != used {
+	if need := mamba.Need(ck, dev.Info(), o); need != used {
 		t.Errorf("Need foretells %d bytes, the buffers take %d", need, used)
 	}
 }

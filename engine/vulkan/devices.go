@@ -85,6 +85,7 @@ type Features struct {
 	BFloat16                    bool // VK_KHR_shader_bfloat16
 	IntDot                      bool // integer dot product
 	SubgroupSizeControl         bool // PipelineSpec.SubgroupSize may differ from Limits.SubgroupSize
+	FullSubgroups               bool // with SubgroupSizeControl: PipelineSpec.FullSubgroups is kept
 	SubgroupClustered           bool
 	SubgroupExtendedTypes       bool
 	MemoryModel                 bool
@@ -274,6 +275,7 @@ func (in *Instance) featuresOf(pd vk.PhysicalDevice, r *C.kv_physical) Features 
 		Float16: has(C.KV_FLOAT16), Int8: has(C.KV_INT8), Int16: has(C.KV_INT16), Int64: has(C.KV_INT64),
 		BFloat16: has(C.KV_BFLOAT16), IntDot: has(C.KV_INT_DOT),
 		SubgroupSizeControl:   has(C.KV_SUBGROUP_CONTROL) && r.subgroup_required_stages&C.VK_SHADER_STAGE_COMPUTE_BIT != 0,
+		FullSubgroups:         has(C.KV_FULL_SUBGROUPS),
 		SubgroupClustered:     r.subgroup_ops&C.VK_SUBGROUP_FEATURE_CLUSTERED_BIT != 0,
 		SubgroupExtendedTypes: has(C.KV_EXTENDED_TYPES), MemoryModel: has(C.KV_MEMORY_MODEL),
 		MemoryBudget: has(C.KV_MEMORY_BUDGET), DeviceFault: has(C.KV_DEVICE_FAULT),

@@ -24,6 +24,8 @@ type PipelineSpec struct {
 	PushBytes    int      // size of the push constants, a multiple of 4
 	Constants    []uint32 // specialization constants with ids 0..n-1, raw bits
 	SubgroupSize int      // lanes of a subgroup; 0 leaves it to the driver
+	// FullSubgroups says that no lane of a subgroup may be missing: with SubgroupSize, whose multiple the workgroup is then.
+	FullSubgroups bool
 }
 
 // Pipeline is a compiled shader. It lives as long as its device.
@@ -139,7 +141,7 @@ func (d *Device) Pipelines(ctx context.Context, specs []PipelineSpec) ([]*Pipeli
 // key is the hash of all that decides the compiled code, and of the name, which profiles show.
 func (s PipelineSpec) key() pipelineKey {
 	h := sha256.New()
-	for _, n := range []int{len(s.Name), s.Bindings, s.PushBytes, len(s.Constants), s.SubgroupSize} {
+	for _, n := range []int{len(s.Name), s.Bindings, s.PushBytes, len(s.Constants), s.SubgroupSize, s.full()} {
 		h.Write(binary.LittleEndian.AppendUint64(nil, uint64(n)))
 	}
 	h.Write([]byte(s.Name))
@@ -148,6 +150,13 @@ func (s PipelineSpec) key() pipelineKey {
 	}
 	h.Write(s.SPIRV)
 	return pipelineKey(h.Sum(nil))
+}
+
+func (s PipelineSpec) full() int {
+	if s.FullSubgroups {
+		return 1
+	}
+	return 0
 }
 
 const spirvMagic = 0x07230203
@@ -194,8 +203,12 @@ func (p *pipelines) compile(s PipelineSpec, k pipelineKey) (*Pipeline, error) {
 	if !d.info.Features.SubgroupSizeControl {
 		subgroup = 0 // checkSpec has seen that it is the device's own
 	}
+	full := 0
+	if subgroup > 0 && d.info.Features.FullSubgroups {
+		full = s.full()
+	}
 	r := C.kv_create_pipeline(d.table, C.uint64_t(handle(&p.cache)), C.uint64_t(handle(&module)), C.uint64_t(lay.raw),
-		(*C.uint32_t)(unsafe.SliceData(s.Constants)), C.uint32_t(len(s.Constants)), C.uint32_t(subgroup), &raw)
+		(*C.uint32_t)(unsafe.SliceData(s.Constants)), C.uint32_t(len(s.Constants)), C.uint32_t(subgroup), C.uint32_t(full), &raw)
 	if err := d.deviceError(vk.Result(r), "compile shader", s.Name); err != nil {
 		return nil, err
 	}

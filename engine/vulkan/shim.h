@@ -97,7 +97,7 @@ void *kv_shader_module_info(const uint8_t *code, uint64_t size);
 
 // kv_create_pipeline makes one compute pipeline with entry point "main"; constants have ids 0..n-1.
 int32_t kv_create_pipeline(kv_device *dev, uint64_t cache, uint64_t module, uint64_t layout,
-	const uint32_t *constants, uint32_t n, uint32_t subgroup, uint64_t *pipeline);
+	const uint32_t *constants, uint32_t n, uint32_t subgroup, uint32_t full, uint64_t *pipeline);
 void kv_destroy_pipeline(kv_device *dev, uint64_t pipeline);
 
 int32_t kv_alloc_sets(kv_device *dev, uint64_t pool, const uint64_t *layouts, uint32_t n, uint64_t *sets);

@@ -185,7 +185,7 @@ void *kv_shader_module_info(const uint8_t *code, uint64_t size) {
 }
 
 int32_t kv_create_pipeline(kv_device *d, uint64_t cache, uint64_t module, uint64_t layout,
-	const uint32_t *constants, uint32_t n, uint32_t subgroup, uint64_t *pipeline) {
+	const uint32_t *constants, uint32_t n, uint32_t subgroup, uint32_t full, uint64_t *pipeline) {
 	VkSpecializationMapEntry *entries = calloc(n + 1, sizeof *entries);
 	if (!entries) return VK_ERROR_OUT_OF_HOST_MEMORY;
 	for (uint32_t i = 0; i < n; i++) entries[i] = (VkSpecializationMapEntry){i, 4 * i, 4};
@@ -194,7 +194,7 @@ int32_t kv_create_pipeline(kv_device *d, uint64_t cache, uint64_t module, uint64
 		.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, .requiredSubgroupSize = subgroup};
 	VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
 		.stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = subgroup ? &size : NULL,
-			.stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = KV_HANDLE(VkShaderModule, module), .pName = "main",
+			.flags = full ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = KV_HANDLE(VkShaderModule, module), .pName = "main",
 			.pSpecializationInfo = n ? &spec : NULL},
 		.layout = KV_HANDLE(VkPipelineLayout, layout)};
 	VkPipeline p = VK_NULL_HANDLE;
