@@ -15,6 +15,7 @@ var (
 	ErrNoLoader          = vulkan.ErrNoLoader           // no Vulkan loader on this machine
 	ErrNoDevice          = vulkan.ErrNoDevice           // no usable device, or none of the name asked for
 	ErrDeviceLost        = vulkan.ErrDeviceLost         // the device stopped; the model must be opened again
+	ErrDevice            = vulkan.ErrUnsupported        // something that the device cannot do
 	ErrOutOfDeviceMemory = vulkan.ErrOutOfDeviceMemory  // the model or a session does not fit
 	ErrTooLong           = mamba.ErrTooLong             // a prompt too long for parallel prefill
 	ErrNotFinite         = mamba.ErrNotFinite           // the logits are no numbers

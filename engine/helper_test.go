@@ -84,7 +84,8 @@ func failOnWarnings(t testing.TB, w *warnings) {
 func options(t testing.TB) engine.Options {
 	t.Helper()
 	failOnWarnings(t, &all)
-	return engine.Options{Device: os.Getenv(vulkantest.DeviceEnv), Validation: true, Warn: all.add, CacheDir: cacheDir}
+	return engine.Options{Device: os.Getenv(vulkantest.DeviceEnv), Validation: true, Warn: all.add, CacheDir: cacheDir,
+		MatrixUnits: "off"} // which round to binary16: see TestMatrixUnits
 }
 
 // demo is the built-in model, one for all tests that do not close it, with chunks of 64 tokens.

@@ -309,6 +309,18 @@ func (m *Model) CopyBandwidth(ctx context.Context, n int64) (float64, error) {
 	return m.device.CopyBandwidth(ctx, n)
 }
 
+// Peak is the arithmetic of a device, in operations a second.
+type Peak = kernel.Peak
+
+// MeasurePeak measures the device's arithmetic, from registers, through the driver that the model runs on.
+func (m *Model) MeasurePeak(ctx context.Context) (Peak, error) { return m.model.MeasurePeak(ctx) }
+
+// PrefillFLOP is how many floating-point operations the matrices take to read n tokens in so many chunks.
+func (m *Model) PrefillFLOP(n, chunks int) float64 { return m.model.PrefillFLOP(n, chunks) }
+
+// OnMatrixUnits reports whether the device's matrix units read prompts.
+func (m *Model) OnMatrixUnits() bool { return m.model.OnMatrixUnits() }
+
 // DecodeBytes is how many bytes of weights and state one decoded token moves at least.
 func (m *Model) DecodeBytes() int64 { return m.model.DecodeBytes() }
 

@@ -58,6 +58,9 @@ type Model interface {
 	Chunk() int
 	DecodeBytes() int64
 	CopyBandwidth(ctx context.Context, n int64) (float64, error)
+	MeasurePeak(ctx context.Context) (engine.Peak, error)
+	PrefillFLOP(n, chunks int) float64
+	OnMatrixUnits() bool
 	NewSession() (Session, error)
 	Close() error
 }

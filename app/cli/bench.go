@@ -23,7 +23,9 @@ type benchJSON struct {
 	Model           string        `json:"model"`
 	Quant           string        `json:"quant"`
 	CopyGBps        float64       `json:"copy_gbps"`
-	MatrixTFLOPS    *float64      `json:"matrix_tflops"` // null: not measured
+	FMATFLOPS       float64       `json:"fma_tflops"`
+	MatrixTFLOPS    *float64      `json:"matrix_tflops"` // null: the device has no matrix units
+	MatrixUnits     bool          `json:"matrix_units"`  // prompts are read on them
 	PeakDeviceBytes int64         `json:"peak_device_bytes"`
 	LoadSeconds     float64       `json:"load_seconds"`
 	LoadGBps        float64       `json:"load_gbps"`
@@ -39,7 +41,8 @@ type benchResult struct {
 	Tokens             int      `json:"tokens"`
 	TPS                float64  `json:"tps"`
 	GBps               float64  `json:"gbps"`
-	ShareOfLimit       *float64 `json:"share_of_limit"` // null: the limit was not measured
+	TFLOPS             *float64 `json:"tflops"` // null: of decode, which memory limits
+	ShareOfLimit       float64  `json:"share_of_limit"`
 	DispatchesPerToken float64  `json:"dispatches_per_token"`
 	BarriersPerToken   float64  `json:"barriers_per_token"`
 	HostMSPerToken     *float64 `json:"host_ms_per_token"` // null: the device has no timestamps
@@ -66,8 +69,13 @@ the same run.
   gbps                  bytes of weights and state moved a second, at the least
                         that the work needs; prefill moves the weights once a chunk
   copy_gbps             the device copying its own memory, bytes read plus written
-  share_of_limit        of decode: gbps / copy_gbps. Prefill is bound by arithmetic,
-                        whose limit (matrix_tflops) is not measured yet: null
+  fma_tflops            the device's f32 multiply-adds from registers, 10^12
+                        operations a second; matrix_tflops the same of its matrix
+                        units (binary16, f32 sums): null where it has none
+  matrix_units          whether they read the prompts
+  tflops                of prefill: what the matrices need, over the time
+  share_of_limit        of decode gbps / copy_gbps; of prefill tflops over that of
+                        the units that read it
   dispatches_per_token  compute dispatches
   barriers_per_token    waits of a dispatch for those before it
   host_ms_per_token     time not spent in kernels, from a run of its own with
@@ -181,6 +189,8 @@ func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session)
 		}
 		r.TPS = float64(n) / seconds
 		r.GBps = float64(m.DecodeBytes()) * float64(chunks) / seconds / 1e9
+		tflops := m.PrefillFLOP(n, chunks) / seconds / 1e12
+		r.TFLOPS = &tflops
 		// the last chunk's dispatches stand for every chunk's
 		r.DispatchesPerToken = float64(s.Stats().Dispatches*chunks) / float64(n)
 		r.BarriersPerToken = float64(s.Stats().Barriers*chunks) / float64(n)
@@ -207,10 +217,24 @@ func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session)
 	if b.out.CopyGBps, err = copyBandwidth(ctx, m); err != nil {
 		return err
 	}
-	for i, r := range b.out.Results {
-		if r.Kind == "decode" {
-			share := r.GBps / b.out.CopyGBps
-			b.out.Results[i].ShareOfLimit = &share
+	peak, err := m.MeasurePeak(ctx)
+	if err != nil {
+		return err
+	}
+	b.out.FMATFLOPS, b.out.MatrixUnits = peak.FMA/1e12, m.OnMatrixUnits()
+	if peak.Matrix > 0 {
+		matrix := peak.Matrix / 1e12
+		b.out.MatrixTFLOPS = &matrix
+	}
+	for i := range b.out.Results {
+		r := &b.out.Results[i]
+		switch {
+		case r.TFLOPS == nil:
+			r.ShareOfLimit = r.GBps / b.out.CopyGBps
+		case b.out.MatrixUnits:
+			r.ShareOfLimit = *r.TFLOPS / *b.out.MatrixTFLOPS
+		default:
+			r.ShareOfLimit = *r.TFLOPS / b.out.FMATFLOPS
 		}
 	}
 	return nil
@@ -357,23 +381,31 @@ func (f *modelFlags) precision(a *app) (string, error) {
 
 func (b *bench) print() error {
 	o := b.out
-	fmt.Fprintf(b.Out, "%s (%s)\n%s, %s\ncopy %.1f GB/s, peak device memory %s\n", o.Device, o.Driver, o.Model, o.Quant, o.CopyGBps, bytesText(o.PeakDeviceBytes))
+	matrix := "none"
+	if o.MatrixTFLOPS != nil {
+		matrix = fmt.Sprintf("%.3g TFLOP/s", *o.MatrixTFLOPS)
+		if !o.MatrixUnits {
+			matrix += " (not used)"
+		}
+	}
+	fmt.Fprintf(b.Out, "%s (%s)\n%s, %s\ncopy %.1f GB/s, multiply-adds %.3g TFLOP/s, matrix units %s, peak device memory %s\n",
+		o.Device, o.Driver, o.Model, o.Quant, o.CopyGBps, o.FMATFLOPS, matrix, bytesText(o.PeakDeviceBytes))
 	fmt.Fprintf(b.Out, "loaded in %.2f s (%.2f GB/s)", o.LoadSeconds, o.LoadGBps)
 	if o.FirstTokenMS != nil {
 		fmt.Fprintf(b.Out, ", first token after %.1f ms", *o.FirstTokenMS)
 	}
 	fmt.Fprintf(b.Out, "; state of %s saved in %.1f ms, restored in %.1f ms\n\n", bytesText(o.StateBytes), o.StateSaveMS, o.StateRestoreMS)
 	w := tabwriter.NewWriter(b.Out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "kind\ttokens\ttokens/s\tGB/s\tof limit\tdispatches/token\tbarriers\thost ms/token\t")
+	fmt.Fprintln(w, "kind\ttokens\ttokens/s\tGB/s\tTFLOP/s\tof limit\tdispatches/token\tbarriers\thost ms/token\t")
 	for _, r := range o.Results {
-		share, host := "-", "-"
-		if r.ShareOfLimit != nil {
-			share = fmt.Sprintf("%.1f%%", 100**r.ShareOfLimit)
+		tflops, host := "-", "-"
+		if r.TFLOPS != nil {
+			tflops = fmt.Sprintf("%.3g", *r.TFLOPS)
 		}
 		if r.HostMSPerToken != nil {
 			host = fmt.Sprintf("%.3f", *r.HostMSPerToken)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.2f\t%s\t%.2f\t%.2f\t%s\t\n", r.Kind, r.Tokens, r.TPS, r.GBps, share, r.DispatchesPerToken, r.BarriersPerToken, host)
+		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.2f\t%s\t%.1f%%\t%.2f\t%.2f\t%s\t\n", r.Kind, r.Tokens, r.TPS, r.GBps, tflops, 100*r.ShareOfLimit, r.DispatchesPerToken, r.BarriersPerToken, host)
 	}
 	return w.Flush()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -113,11 +114,19 @@ func (a *app) printProfile(times []vulkan.KernelTime) {
 		total += t.Total.Seconds()
 	}
 	w := tabwriter.NewWriter(a.Err, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "kernel\truns\ttotal ms\teach µs\tshare\t")
+	fmt.Fprintln(w, "kernel\truns\ttotal ms\teach µs\tshare\tGB/s\tGFLOP/s\t")
 	for _, t := range sortedTimes(times) {
-		fmt.Fprintf(w, "%s\t%d\t%.2f\t%.1f\t%.1f%%\t\n", t.Name, t.Count, t.Total.Seconds()*1e3,
-			t.Total.Seconds()*1e6/float64(max(t.Count, 1)), 100*t.Total.Seconds()/max(total, 1e-12))
+		fmt.Fprintf(w, "%s\t%d\t%.2f\t%.1f\t%.1f%%\t%s\t%s\t\n", t.Name, t.Count, t.Total.Seconds()*1e3,
+			t.Total.Seconds()*1e6/float64(max(t.Count, 1)), 100*t.Total.Seconds()/max(total, 1e-12), rate(t.Cost.Bytes, t.Total), rate(t.Cost.FLOP, t.Total))
 	}
-	fmt.Fprintf(w, "all\t\t%.2f\t\t\t\n", total*1e3)
+	fmt.Fprintf(w, "all\t\t%.2f\t\t\t\t\t\n", total*1e3)
 	w.Flush()
+}
+
+// rate is an amount a second in billions; "-" where none was said.
+func rate(amount float64, in time.Duration) string {
+	if amount == 0 || in <= 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", amount/in.Seconds()/1e9)
 }

@@ -214,11 +214,11 @@ func TestBench(t *testing.T) {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	if want := []string{"copy_gbps", "device", "driver", "first_token_ms", "load_gbps", "load_seconds", "matrix_tflops", "model", "peak_device_bytes",
+	if want := []string{"copy_gbps", "device", "driver", "first_token_ms", "fma_tflops", "load_gbps", "load_seconds", "matrix_tflops", "matrix_units", "model", "peak_device_bytes",
 		"quant", "results", "state_bytes", "state_restore_ms", "state_save_ms"}; !slices.Equal(keys, want) {
 		t.Errorf("keys %v, want %v", keys, want)
 	}
-	if r["copy_gbps"] != 10.0 || r["matrix_tflops"] != nil || r["peak_device_bytes"] != 2000.0 || r["quant"] != "bf16" || r["driver"] != "none 1.0" {
+	if r["copy_gbps"] != 10.0 || r["fma_tflops"] != 2.0 || r["matrix_tflops"] != 8.0 || r["matrix_units"] != false || r["peak_device_bytes"] != 2000.0 || r["quant"] != "bf16" || r["driver"] != "none 1.0" {
 		t.Errorf("got %v", r)
 	}
 	results := r["results"].([]any)
@@ -227,7 +227,12 @@ func TestBench(t *testing.T) {
 	}
 	first, last := results[0].(map[string]any), results[2].(map[string]any)
 	// two chunks of 64 with 27 dispatches each
-	if first["kind"] != "prefill" || first["tokens"] != 100.0 || first["dispatches_per_token"] != 0.54 || first["share_of_limit"] != nil {
+	if first["kind"] != "prefill" || first["tokens"] != 100.0 || first["dispatches_per_token"] != 0.54 {
+		t.Errorf("prefill: %v", first)
+	}
+	// the fake says 1,000 operations a token, and 2 TFLOP/s
+	if tflops := first["tps"].(float64) * 1000 / 1e12; math.Abs(first["tflops"].(float64)-tflops) > 1e-6*tflops ||
+		math.Abs(first["share_of_limit"].(float64)-tflops/2) > 1e-6*tflops {
 		t.Errorf("prefill: %v", first)
 	}
 	tps, gbps := last["tps"].(float64), last["gbps"].(float64)
@@ -235,8 +240,16 @@ func TestBench(t *testing.T) {
 		math.Abs(last["share_of_limit"].(float64)-gbps/10) > 1e-6*gbps {
 		t.Errorf("decode: %v", last)
 	}
-	if len(last) != 8 {
+	if len(last) != 9 || last["tflops"] != nil {
 		t.Errorf("decode has %d fields: %v", len(last), last)
+	}
+	units := call(t, IO{Engine: fake("")}, "", "bench", "--prefill", "100", "--decode", "", "--runs", "2", "--json", "--matrix-units", "on")
+	if err := json.Unmarshal([]byte(units.out), &r); err != nil || units.code != 0 || r["matrix_units"] != true {
+		t.Fatalf("%v: %+v", err, units)
+	}
+	first = r["results"].([]any)[0].(map[string]any)
+	if share := first["tflops"].(float64) / 8; math.Abs(first["share_of_limit"].(float64)-share) > 1e-6*share {
+		t.Errorf("prefill on matrix units: %v", first)
 	}
 	table := call(t, IO{Engine: fake("")}, "", "bench", "--prefill", "", "--decode", "5", "--profile")
 	if table.code != 0 || !strings.Contains(table.out, "decode") || strings.Contains(table.out, "prefill") || !strings.Contains(table.err, "gemv") {

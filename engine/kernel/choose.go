@@ -9,6 +9,7 @@ import (
 // ArgMax writes { id, logit } of the largest of logits [count] to result [2]uint32; the lowest id where several are
 // equal. Where no logit is a number the logit written is -infinity.
 func (e *Encoder) ArgMax(logits, result vulkan.View, count int) {
+	e.cost(0, count, 0)
 	e.run("argmax", []uint32{uint32(e.set.tune.Top)}, 1, 1, []any{count}, vulkan.In(logits), vulkan.Out(result))
 }
 

@@ -96,6 +96,7 @@ func (e *Encoder) projectCoop(a Project, bias vulkan.View, out vulkan.Arg) {
 	f, local := e.set.tune.Fragment, e.set.tune.Norm
 	at := halfScales(a.Tokens, a.W.Cols)
 	half, scale := a.Half.Slice(0, at), a.Half.Slice(at, int64(a.Tokens)*4)
+	e.cost(0, a.Tokens*a.W.Cols, int64(a.Tokens)*int64(a.W.Cols)*2)
 	e.run("to_half", []uint32{uint32(local), e.multi(local)}, a.Tokens, 1,
 		[]any{Padded(a.W.Cols) / 4, a.W.Cols, a.XStride / 4},
 		vulkan.In(a.X), vulkan.Out(half), vulkan.Out(scale))
@@ -105,6 +106,7 @@ func (e *Encoder) projectCoop(a Project, bias vulkan.View, out vulkan.Arg) {
 			e.fail(fmt.Errorf("%w: no tile of %+v fits a workgroup of %s", vulkan.ErrUnsupported, f, e.set.dev.Info().Name))
 			return
 		}
+		e.projectCost(a, s, int64(a.Tokens)*int64(a.W.Cols)*2)
 		e.runFull(f.Width, a.W.shader("gemm_coopmat"),
 			[]uint32{uint32(t.sr * t.st * f.Width), uint32(f.Width), uint32(f.M), uint32(f.N), uint32(f.K),
 				uint32(t.sr), uint32(t.st), uint32(t.fm), uint32(t.fn)},

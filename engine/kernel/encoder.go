@@ -86,7 +86,8 @@ type Encoder struct {
 	set   *Set
 	rec   *vulkan.Recorder // nil while the pipelines are being found out
 	specs []vulkan.PipelineSpec
-	flops float64 // since the last submission boundary
+	flops float64     // since the last submission boundary
+	next  vulkan.Cost // of the next dispatch
 	err   error
 }
 
@@ -129,6 +130,12 @@ func (e *Encoder) fail(err error) {
 	}
 }
 
+// cost says what the next dispatch computes, and how many floats and other bytes it moves.
+func (e *Encoder) cost(flop float64, floats int, bytes int64) {
+	e.flops += flop
+	e.next = vulkan.Cost{FLOP: flop, Bytes: float64(floats)*4 + float64(bytes)}
+}
+
 // run encodes one dispatch. push holds uint32, int and float32 values; constants are specialization constants in order.
 func (e *Encoder) run(shader string, constants []uint32, x, y int, push []any, args ...vulkan.Arg) {
 	e.dispatch(vulkan.PipelineSpec{Name: shader, Constants: constants, SubgroupSize: e.set.subgroup}, x, y, push, args)
@@ -161,6 +168,8 @@ func (e *Encoder) dispatch(spec vulkan.PipelineSpec, x, y int, push []any, args 
 		e.fail(fmt.Errorf("kernel %s %v: the plan changed between its two runs", spec.Name, spec.Constants))
 		return
 	}
+	e.rec.Cost(e.next)
+	e.next = vulkan.Cost{}
 	e.rec.Dispatch(pipe, x, y, 1, pack(push), args...)
 }
 

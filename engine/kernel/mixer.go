@@ -29,7 +29,6 @@ func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h,
 	if !e.reads(inProj) {
 		return
 	}
-	e.flops += 2 * float64(inProj.Rows) * float64(inProj.Cols)
 	tune := e.set.tune
 	rows := min(tune.rows(inProj), tune.Local) // the epilogue gives each row a lane
 	for i, s := range inProj.Slabs {
@@ -37,6 +36,7 @@ func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h,
 		if i > 0 {
 			outX, outGate = vulkan.InOut(x), vulkan.InOut(gate)
 		}
+		e.cost(2*float64(s.Rows)*float64(inProj.Cols), 2*inProj.Cols+s.Rows+s.Rows/2*3*conv.Width, s.Weights.Size)
 		e.run(inProj.shader("in_proj_step"+e.wide()),
 			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(conv.Width)},
 			ceil(s.Rows, rows), 1,
@@ -55,7 +55,6 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 	if !e.reads(dtProj) {
 		return
 	}
-	e.flops += 2*float64(dtProj.Rows)*float64(dtProj.Cols) + 6*float64(dtProj.Rows)*float64(s.State)
 	tune := e.set.tune
 	rows := min(tune.rows(dtProj), tune.ScanChannels)
 	channels := ceil(tune.ScanChannels, rows) * rows
@@ -64,6 +63,8 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 		if i > 0 {
 			out = vulkan.InOut(y)
 		}
+		e.cost(2*float64(slab.Rows)*float64(dtProj.Cols)+6*float64(slab.Rows)*float64(s.State),
+			dtProj.Cols+slab.Rows*(3*s.State+5), slab.Weights.Size)
 		e.run(dtProj.shader("scan_step"+e.wide()),
 			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows),
 				uint32(channels), uint32(s.State), flag(s.Norm)},
@@ -77,6 +78,7 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 // RMSNorm computes y[t] = gain * x[t] * rsqrt(mean(x[t]^2) + eps) for x, y [tokens][Padded(cols)].
 func (e *Encoder) RMSNorm(norm Norm, x, y vulkan.View, tokens, cols int) {
 	local := e.set.tune.Norm
+	e.cost(4*float64(tokens)*float64(cols), 2*tokens*cols, 0)
 	e.run("rmsnorm", []uint32{uint32(local), e.multi(local)}, tokens, 1,
 		[]any{Padded(cols) / 4, float32(cols), norm.Eps},
 		vulkan.In(x), vulkan.In(norm.Gain), vulkan.Out(y))
@@ -85,6 +87,7 @@ func (e *Encoder) RMSNorm(norm Norm, x, y vulkan.View, tokens, cols int) {
 // DBCNorm applies Falcon's weightless norms to dt, B and C of dbc [tokens][stride] in place.
 func (e *Encoder) DBCNorm(s Scan, dbc vulkan.View, tokens, stride int) {
 	local := e.set.tune.Norm
+	e.cost(0, 2*tokens*(s.Rank+2*s.State), 0)
 	e.run("dbc_norm", []uint32{uint32(local), e.multi(local)}, tokens, 1,
 		[]any{s.Rank, s.State, stride, s.Eps}, vulkan.InOut(dbc))
 }
@@ -95,10 +98,12 @@ func (e *Encoder) DBCNorm(s Scan, dbc vulkan.View, tokens, stride int) {
 func (e *Encoder) ConvChunk(c Conv, a, x vulkan.View, tokens, inner, aStride, xStride int) {
 	tune := e.set.tune
 	local := tune.Conv
+	e.cost(2*float64(tokens)*float64(inner)*float64(c.Width), 2*tokens*inner, 0)
 	e.run("conv_chunk", []uint32{uint32(local), uint32(c.Width), uint32(tune.ConvSpan)},
 		ceil(inner, local), ceil(tokens, tune.ConvSpan),
 		[]any{inner, tokens, aStride, xStride},
 		vulkan.In(a), vulkan.In(c.W), vulkan.In(c.B), vulkan.In(c.Columns), vulkan.Out(x))
+	e.cost(0, 2*inner*(c.Width-1), 0)
 	e.run("conv_carry", []uint32{uint32(local), uint32(c.Width)}, ceil(inner, local), 1,
 		[]any{inner, tokens, aStride}, vulkan.In(a), vulkan.InOut(c.Columns))
 }
@@ -108,11 +113,11 @@ func (e *Encoder) ConvChunk(c Conv, a, x vulkan.View, tokens, inner, aStride, xS
 //	delta [tokens][xStride], after softplus;  dbc [tokens][dbcStride];  z stands inner columns into rows of az [tokens][zStride]
 //	xy [tokens][xStride]: x in, y out;  S moves on by tokens
 func (e *Encoder) ScanChunk(s Scan, delta, dbc, az, xy vulkan.View, tokens, inner, dbcStride, zStride, xStride int) {
-	e.flops += 6 * float64(tokens) * float64(inner) * float64(s.State)
 	local, lanes := e.set.tune.Scan, e.set.tune.ScanLanes
 	for s.State%lanes != 0 {
 		lanes /= 2
 	}
+	e.cost(6*float64(tokens)*float64(inner)*float64(s.State), tokens*(4*inner+2*s.State)+3*inner*s.State, 0)
 	e.run("scan_chunk", []uint32{uint32(local), e.multi(local), uint32(s.State), uint32(lanes), scanSpan},
 		ceil(inner*lanes, local), 1,
 		[]any{inner, tokens, s.Rank, dbcStride, zStride, xStride},

@@ -43,7 +43,6 @@ func (e *Encoder) Project(a Project) {
 	if !e.reads(a.W) {
 		return
 	}
-	e.flops += 2 * float64(a.Tokens) * float64(a.W.Rows) * float64(a.W.Cols)
 	out := vulkan.Out(a.Y)
 	if a.Epilogue == Add {
 		out = vulkan.InOut(a.Y)
@@ -60,6 +59,7 @@ func (e *Encoder) Project(a Project) {
 	tune := e.set.tune
 	for _, s := range a.W.Slabs {
 		weights := vulkan.In(s.Weights)
+		e.projectCost(a, s, int64(a.Tokens)*int64(a.W.Cols)*4)
 		if tune.TileFrom > 0 && a.Tokens >= tune.TileFrom && a.Norm == nil && a.Token0 == 0 {
 			e.run(a.W.shader("gemm"), nil, ceil(s.Rows, 64), ceil(a.Tokens, 64),
 				[]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.XStride / 4, a.YStride},
@@ -93,6 +93,15 @@ func (e *Encoder) Project(a Project) {
 	}
 }
 
+// projectCost says what a slab of a projection costs, given the bytes of its input.
+func (e *Encoder) projectCost(a Project, s Slab, input int64) {
+	results := a.Tokens * s.Rows
+	if a.Epilogue == Add {
+		results *= 2
+	}
+	e.cost(2*float64(a.Tokens)*float64(s.Rows)*float64(a.W.Cols), results, s.Weights.Size+input)
+}
+
 // Embed gathers rows of the table: H[t] = table[ids[t]].
 //
 //	Ids [Tokens] uint32, each below table.Rows;  H [Tokens][Padded(Cols)]
@@ -106,6 +115,7 @@ func (e *Encoder) Embed(table *Matrix, ids, h vulkan.View, tokens int) {
 		if i > 0 {
 			out = vulkan.InOut(h)
 		}
+		e.cost(0, tokens*table.Cols, int64(tokens)*rowBytes(table.DType, table.Cols))
 		e.run(table.shader("embed"), []uint32{uint32(local)}, ceil(n, local), tokens,
 			[]any{n, s.Rows, s.Row0, Padded(table.Cols) / 4},
 			vulkan.In(s.Weights), vulkan.In(ids), out)

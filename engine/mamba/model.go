@@ -120,6 +120,27 @@ func (m *Model) DecodeBytes() int64 {
 	return n
 }
 
+// PrefillFLOP is how many floating-point operations the matrices take to read tokens in so many chunks, each of which ends
+// with the logits of its last token.
+func (m *Model) PrefillFLOP(tokens, chunks int) float64 {
+	size := func(w *kernel.Matrix) float64 { return 2 * float64(w.Rows) * float64(w.Cols) }
+	n := float64(chunks) * size(m.params.head)
+	for _, l := range m.params.layers {
+		n += float64(tokens) * (size(l.inProj) + size(l.xProj) + size(l.dtProj) + size(l.outProj))
+	}
+	return n
+}
+
+// OnMatrixUnits reports whether cooperative matrices read prompts.
+func (m *Model) OnMatrixUnits() bool { return m.kernels.Tuning().Fragment.Width > 0 }
+
+// MeasurePeak measures the device's arithmetic; no sequence runs meanwhile.
+func (m *Model) MeasurePeak(ctx context.Context) (kernel.Peak, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kernels.MeasurePeak(ctx)
+}
+
 // scratch is the activations of up to `tokens` tokens. Rows are padded; padding stays zero, or at least finite.
 type scratch struct {
 	tokens int

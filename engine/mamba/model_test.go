@@ -259,3 +259,25 @@ func TestSequencesApart(t *testing.T) {
 		t.Error("a sequence that shared the model, and moved midway, differs from one that had it alone")
 	}
 }
+
+// TestCost: what a program says of its work is what the model's sizes say.
+func TestCost(t *testing.T) {
+	cfg := shapes["blocks"]
+	m := load(t, checkpointtest.Random(13, cfg).Open(t, checkpointtest.All(weights.F16)), tunings["default"], 16)
+	q := sequence(t, m)
+	if err := q.Step(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	step := q.Stats().Cost
+	if least := float64(m.DecodeBytes()); step.Bytes < least || step.Bytes > 1.3*least {
+		t.Errorf("a step moves %g bytes, the weights and the state are %g", step.Bytes, least)
+	}
+	if err := q.Chunk(t.Context(), randomIDs(1, 16, cfg.Vocab)); err != nil {
+		t.Fatal(err)
+	}
+	chunk := q.Stats().Cost
+	scan := 6 * 16 * float64(cfg.Layers*cfg.Inner*cfg.State)
+	if least := m.PrefillFLOP(16, 1) + scan; chunk.FLOP < least || chunk.FLOP > 1.1*least {
+		t.Errorf("a chunk computes %g operations, its matrices and scans are %g", chunk.FLOP, least)
+	}
+}

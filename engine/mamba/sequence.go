@@ -351,6 +351,8 @@ func (q *Sequence) Profile() []vulkan.KernelTime {
 			}
 			out[at[k.Name]].Count += k.Count
 			out[at[k.Name]].Total += k.Total
+			out[at[k.Name]].Cost.FLOP += k.Cost.FLOP
+			out[at[k.Name]].Cost.Bytes += k.Cost.Bytes
 		}
 	}
 	add(q.step)

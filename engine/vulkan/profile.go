@@ -17,6 +17,7 @@ type KernelTime struct {
 	Name  string
 	Count int
 	Total time.Duration
+	Cost  Cost // of all these dispatches, as far as it was said
 }
 
 // profile reads the time at the start of each submission and after each command. A command's time runs from the
@@ -26,6 +27,7 @@ type profile struct {
 	d     *Device
 	pool  vk.QueryPool
 	raw   uint64
+	costs []Cost
 	names []string // of the command before each timestamp, "" at the start of a submission
 	mask  uint64   // valid bits
 	ticks []uint64
@@ -35,8 +37,11 @@ type profile struct {
 func newProfile(d *Device, r *Recorder) (*profile, error) {
 	p := &profile{d: d, total: map[string]*KernelTime{}}
 	for _, steps := range r.parts {
-		p.names = append(p.names, "")
+		p.names, p.costs = append(p.names, ""), append(p.costs, Cost{})
 		for _, s := range steps {
+			if s.kind != stepBarrier {
+				p.costs = append(p.costs, s.cost)
+			}
 			switch s.kind {
 			case stepDispatch:
 				p.names = append(p.names, s.pipeline.name)
@@ -91,6 +96,7 @@ func (p *profile) collect() error {
 			p.total[name] = t
 		}
 		t.Count++
+		t.Cost.add(p.costs[i])
 		ticks := (p.ticks[i] - p.ticks[i-1]) & p.mask
 		t.Total += time.Duration(float64(ticks) * p.d.info.Limits.TimestampNanos)
 	}

@@ -32,6 +32,7 @@ type Stats struct {
 	Dispatches  int
 	Barriers    int // put because of a hazard; the fixed ones at the ends of a submission are not counted
 	Submissions int
+	Cost        Cost // of all dispatches
 }
 
 // depth is how many submissions of one Run are in flight: the device always has the next one waiting, and a

@@ -16,7 +16,14 @@ type Recorder struct {
 	push    []byte
 	buffers map[*Buffer]struct{}
 	stats   Stats
+	cost    Cost // of the next dispatch
 }
+
+// Cost is what a dispatch has to compute and to move at the least, for profiles: floating-point operations, and bytes read
+// and written.
+type Cost struct{ FLOP, Bytes float64 }
+
+func (c *Cost) add(d Cost) { c.FLOP, c.Bytes = c.FLOP+d.FLOP, c.Bytes+d.Bytes }
 
 // step is a recorded command before its descriptor sets exist.
 type step struct {
@@ -28,6 +35,7 @@ type step struct {
 	dst, src   View
 	word       uint32
 	hostWrite  bool // writes memory that the host sees
+	cost       Cost
 }
 
 type stepKind uint8
@@ -48,6 +56,9 @@ type setSpec struct {
 func (d *Device) NewRecorder(name string) *Recorder {
 	return &Recorder{d: d, name: name, hazards: newHazards(), parts: [][]step{nil}, sets: map[string]int{}, buffers: map[*Buffer]struct{}{}}
 }
+
+// Cost says what the next dispatch costs.
+func (r *Recorder) Cost(c Cost) { r.cost = c }
 
 // Dispatch runs pipeline p with x*y*z workgroups, push as its push constants and one Arg per binding in order.
 // An argument's bytes must be all that the shader touches: barriers are put from them. Push constants are copied.
@@ -93,7 +104,9 @@ func (r *Recorder) Dispatch(p *Pipeline, x, y, z int, push []byte, args ...Arg) 
 		hostWrite = hostWrite || a.Access&Write != 0 && a.Buffer.mapped != nil
 	}
 	r.order(args)
-	s := step{kind: stepDispatch, pipeline: p, set: r.set(p.layout, views), x: x, y: y, z: z, push: len(r.push), size: len(push), hostWrite: hostWrite}
+	s := step{kind: stepDispatch, pipeline: p, set: r.set(p.layout, views), x: x, y: y, z: z, push: len(r.push), size: len(push), hostWrite: hostWrite, cost: r.cost}
+	r.stats.Cost.add(r.cost)
+	r.cost = Cost{}
 	r.push = append(r.push, push...)
 	r.add(s)
 	r.stats.Dispatches++

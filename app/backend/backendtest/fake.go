@@ -238,6 +238,11 @@ func (m *model) Heaps() []vulkan.Heap {
 func (m *model) Chunk() int                                            { return ChunkTokens }
 func (m *model) DecodeBytes() int64                                    { return 1 << 20 }
 func (m *model) CopyBandwidth(context.Context, int64) (float64, error) { return 10, nil }
+func (m *model) MeasurePeak(context.Context) (engine.Peak, error) {
+	return engine.Peak{FMA: 2e12, Matrix: 8e12}, nil
+}
+func (m *model) PrefillFLOP(n, chunks int) float64 { return float64(n) * 1000 }
+func (m *model) OnMatrixUnits() bool               { return m.e.Options().MatrixUnits == "on" }
 
 func (m *model) NewSession() (backend.Session, error) {
 	if m.gone() {
