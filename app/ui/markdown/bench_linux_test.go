@@ -127,7 +127,7 @@ func BenchmarkOpen(b *testing.B) {
 // TestStreamStaysSmooth holds updates of long answers to 5 ms.
 func TestStreamStaysSmooth(t *testing.T) {
 	looktest.App(t, look.Options{}, look.English)
-	for _, name := range []string{"mixed", "one list", "chinese"} {
+	for _, name := range []string{"mixed", "one list", "one table", "chinese"} {
 		frames := streamFrames(t, long(60_000)[name], 60)
 		slices.Sort(frames)
 		if p99 := frames[len(frames)*99/100]; p99 > 5*slower*time.Millisecond {

@@ -1,7 +1,5 @@
 package markdown
 
-import "math"
-
 // placed is a leaf laid out for a width. Its coordinates start at the leaf's
 // left upper corner; the leaf is as wide as the view.
 type placed struct {
@@ -13,6 +11,7 @@ type placed struct {
 	shapes []shape
 	size   float32 // of the text
 
+	table            tableBox
 	markerX, markerW float32
 	buttonX, buttonY float32 // of a block of code, where its copy button stands
 }
@@ -86,6 +85,7 @@ func (l *leaf) layOut(width float32) {
 	case leafCode:
 		p.layOutCode(l, left, em)
 	case leafTable:
+		p.table = l.box.table
 		p.layOutTable(l, left, em)
 	}
 	if l.marker != "" {
@@ -191,98 +191,4 @@ func (p *placed) wrapCode(l *leaf, width, y float32) float32 {
 		}
 		at = end + 1
 	}
-}
-
-// layOutTable gives each column what it asks for, if there is room; else the
-// wide ones share what the narrow ones leave, by what they ask for.
-func (p *placed) layOutTable(l *leaf, left, em float32) {
-	columns := len(l.aligns)
-	for _, row := range l.rows {
-		columns = max(columns, len(row))
-	}
-	if columns == 0 {
-		return
-	}
-	pad := cellPad * em
-	room := p.width - left - float32(columns)*2*pad
-	asked := make([]float32, columns)
-	least := make([]float32, columns)
-	for _, row := range l.rows {
-		for i, c := range row {
-			var probe placed
-			probe.wrap(l, c.start, c.end, p.size, leading, math.MaxInt32, 0)
-			for _, ln := range probe.lines {
-				asked[i] = max(asked[i], ln.w+1)
-			}
-			least[i] = max(least[i], longestWord(l, c, p.size))
-		}
-	}
-	widths := columnWidths(asked, least, max(room, float32(columns)*em))
-	total := float32(0)
-	for _, w := range widths {
-		total += w + 2*pad
-	}
-	y := float32(0)
-	for r, row := range l.rows {
-		x, bottom := left, y
-		for i, c := range row {
-			first := len(p.lines)
-			end := p.wrap(l, c.start, c.end, p.size, leading, widths[i], y+pad/2)
-			for j := first; j < len(p.lines); j++ {
-				spare := widths[i] - p.lines[j].w
-				dx := x + pad
-				switch {
-				case i >= len(l.aligns):
-				case l.aligns[i] == alignRight:
-					dx += max(0, spare)
-				case l.aligns[i] == alignCenter:
-					dx += max(0, spare/2)
-				}
-				p.lines[j].x += dx
-			}
-			bottom = max(bottom, end+pad/2)
-			x += widths[i] + 2*pad
-		}
-		if r == 0 {
-			p.shapes = append(p.shapes, shape{x: left, y: y, w: total, h: bottom - y, fill: fillHead, radius: 4})
-		} else {
-			p.shapes = append(p.shapes, shape{x: left, y: y, w: total, h: 1, fill: fillRule})
-		}
-		y = bottom
-	}
-	p.shapes = append(p.shapes, shape{x: left, y: y, w: total, h: 1, fill: fillRule})
-	p.height = y + 1
-}
-
-// longestWord is the width below which c would be broken within a word.
-func longestWord(l *leaf, c cell, size float32) float32 {
-	var probe placed
-	probe.wrap(l, c.start, c.end, size, leading, 6*size, 0)
-	w := float32(0)
-	for _, ln := range probe.lines {
-		w = max(w, ln.w+1)
-	}
-	return w
-}
-
-func columnWidths(asked, least []float32, room float32) []float32 {
-	sum, floor, spare := float32(0), float32(0), float32(0)
-	for i := range asked {
-		least[i] = min(least[i], asked[i])
-		sum += asked[i]
-		floor += least[i]
-		spare += asked[i] - least[i]
-	}
-	widths := make([]float32, len(asked))
-	for i := range asked {
-		switch {
-		case sum <= room:
-			widths[i] = asked[i]
-		case floor >= room || spare == 0:
-			widths[i] = room * least[i] / max(floor, 1)
-		default:
-			widths[i] = least[i] + (room-floor)*(asked[i]-least[i])/spare
-		}
-	}
-	return widths
 }

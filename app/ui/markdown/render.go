@@ -97,6 +97,9 @@ func (r *renderer) leaf(i int, low, high position) {
 	v, l := r.view, r.view.leaves[i]
 	top := v.tops[i]
 	for _, s := range l.box.shapes {
+		if top+s.y+s.h < r.from || top+s.y > r.to {
+			continue
+		}
 		o := r.shape()
 		o.FillColor = colorOf(s.fill)
 		o.CornerRadius = s.radius

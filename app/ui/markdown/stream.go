@@ -6,7 +6,7 @@ import (
 	"github.com/yuin/goldmark/ast"
 )
 
-// text is a message's source and the leaves made of it. Leaves before frozen
+// flow is a message's source and the leaves made of it. Leaves before frozen
 // can no longer change.
 type flow struct {
 	source string
@@ -16,13 +16,14 @@ type flow struct {
 	offset int // of the source that they were made of, in bytes
 	cont   numbering
 	refs   bool // link references were defined, maybe below text that uses them
+	long   longTable
 }
 
 // set gives the flow its source. If that only grew, frozen leaves stay. A source
 // that is growing may end anywhere: what has been opened is shown as closed.
 // It returns the index of the first leaf that may have changed.
 func (f *flow) set(source string, growing bool) int {
-	if !strings.HasPrefix(source, f.source[:f.offset]) || !growing && f.refs {
+	if !strings.HasPrefix(source, f.source[:f.offset+f.long.size]) || !growing && f.refs {
 		*f = flow{leaves: f.leaves[:0:0]}
 	}
 	f.source = source
@@ -30,25 +31,36 @@ func (f *flow) set(source string, growing bool) int {
 	old := f.leaves[f.frozen:]
 	f.leaves = f.leaves[:f.frozen:f.frozen]
 
-	t := parse(source[f.offset:])
+	t := parse(f.open())
+	if !f.long.goesOn(t) { // what follows makes another thing of it
+		f.long = longTable{}
+		t = parse(f.open())
+	}
 	f.refs = f.refs || t.refs
 	if cut, cont := t.settled(f.cont); cut > 0 {
-		done := parse(source[f.offset : f.offset+cut])
-		f.append(done.leaves(f.cont, len(f.leaves) > 0), &old)
+		done := parse(f.open()[:cut])
+		f.append(f.long.join(done.leaves(f.cont, len(f.leaves) > 0)), &old)
 		f.frozen = len(f.leaves)
-		f.offset += cut
-		f.cont = cont
-		t = parse(source[f.offset:])
+		f.offset += f.long.skipped(cut)
+		f.cont, f.long = cont, longTable{}
+		t = parse(f.open())
 	}
 	if growing {
+		if f.long.take(t, len(f.leaves) > 0) {
+			t = parse(f.open())
+		}
 		if at, healed := t.heal(); at >= 0 {
 			whole := string(t.source[:at]) + healed
 			t = parse(whole)
 		}
 	}
-	f.append(t.leaves(f.cont, len(f.leaves) > 0), &old)
+	f.append(f.long.join(t.leaves(f.cont, len(f.leaves) > 0)), &old)
 	return first
 }
+
+// open is the source that is not frozen, without the rows of a long table that
+// are known.
+func (f *flow) open() string { return f.long.head + f.source[f.offset+f.long.size:] }
 
 // append adds leaves, each in the form of the old one in its place if that looks
 // the same or is the same block of code, shorter.
@@ -66,9 +78,13 @@ func (f *flow) append(leaves []*leaf, old *[]*leaf) {
 			}
 			l.colourSpans()
 		}
-		if was != nil && was.same(l) {
+		switch {
+		case was == nil:
+		case was.same(l):
 			l = was
-		} else if was != nil {
+		case l.kind == leafTable && was.kind == leafTable:
+			l.keepRows(was)
+		default:
 			l.box.lines, l.box.frags, l.box.shapes = was.box.lines, was.box.frags, was.box.shapes
 		}
 		f.leaves = append(f.leaves, l)

@@ -5,6 +5,9 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"kestrel/app/ui/look"
+	"kestrel/app/ui/look/looktest"
 )
 
 // tricky are texts whose blocks are decided late.
@@ -25,6 +28,11 @@ var tricky = []string{
 	"a\\\nb  \nc\nd &amp; &#65; \\* \\q\n",
 	"中文。\n中文“引号”，\nEnglish 中文\n\n- 一\n- 二\n",
 	"x\r\ny\r\n\r\n- a\r\n- b\r\n",
+	"above\n\n| a | b |\n|---|:-:|\n" + strings.Repeat("| 1 | **two** |\n| [x](y) `c` | 3 |\n|4|\n", 20) + "\nbelow\n",
+	"| a | b |\n|---|---|\n" + strings.Repeat("| 1 | 2 |\n", 60) + "===\n\nA heading\n",
+	"| a | b |\n|---|---|\n" + strings.Repeat("| 1 | 2 |\n", 60) + "- a list\n- ends it\n",
+	"- | a | b |\n  |---|---|\n" + strings.Repeat("  | 1 | 2 |\n", 40),
+	"| a | b\n|---|---|\n" + strings.Repeat("1 | [2](\n", 40) + "last",
 	"- a\n\n  - b\n\n\n- c\n-     code in item\n\n1986. A year\n\n2. two\n",
 }
 
@@ -72,19 +80,71 @@ func TestStreamingEndsAsWhole(t *testing.T) {
 	}
 }
 
+// TestAnotherText: what was held of one table is not shown of another.
+func TestAnotherText(t *testing.T) {
+	const head = "| a | b |\n|---|---|\n"
+	one, other := head+strings.Repeat("| 1 | 2 |\n", 50), head+strings.Repeat("| 3 | 4 |\n", 50)
+	var f, fresh flow
+	f.set(one, true)
+	if f.long.leaf == nil {
+		t.Fatal("no rows are held")
+	}
+	for _, text := range []string{one + "| 5", other, other[:40], ""} {
+		fresh = flow{}
+		f.set(text, false)
+		fresh.set(text, false)
+		if got, want := describe(f.leaves), describe(fresh.leaves); got != want {
+			t.Errorf("%.40q:%s", text, firstDifference(got, want))
+		}
+	}
+}
+
 // TestFreezing: what is parsed again must not grow with the text.
 func TestFreezing(t *testing.T) {
 	for name, part := range map[string]string{
 		"paragraphs": "Some words that make a paragraph.\n\n",
+		"table":      "| a cell | **another** |\n",
 		"list":       "1. an item\n   - below it\n",
 		"sections":   "## Head\ntext\n```go\nx := 1\n```\n",
 	} {
 		text := strings.Repeat(part, 100)
+		most := 3 * len(part)
+		if name == "table" {
+			text = "| a | b |\n|---|---|\n" + text
+			most = 100 + (openRows+holdRows)*len(part)
+		}
 		var f flow
 		for at := 1; at <= len(text); at++ {
 			f.set(text[:at], true)
-			if open := at - f.offset; open > 3*len(part) {
+			if open := len(f.open()); open > most {
 				t.Fatalf("%s: %d bytes are open after %d", name, open, at)
+			}
+		}
+	}
+}
+
+// TestTableLayoutGrows: rows that are kept lie where they would if all were set
+// anew, also where a wider cell moves the columns.
+func TestTableLayoutGrows(t *testing.T) {
+	looktest.App(t, look.Options{}, look.English)
+	text := "| left | centre | right |\n|---|:-:|--:|\n"
+	for i := range 60 {
+		text += fmt.Sprintf("| row %d | %s | `%d` |\n", i, strings.Repeat("**word** 词语 ", i%7*i/10), i*i)
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, width := range []float32{300, 900} {
+		var f flow
+		for at := 0; at < len(text); {
+			at = min(len(text), at+1+rng.IntN(60))
+			f.set(text[:at], true)
+			for i, l := range f.leaves {
+				l.layOut(width)
+				anew := *l
+				anew.box = placed{}
+				anew.layOut(width)
+				if got, want := fmt.Sprint(l.box.lines, l.box.frags, l.box.shapes, l.box.height), fmt.Sprint(anew.box.lines, anew.box.frags, anew.box.shapes, anew.box.height); got != want {
+					t.Fatalf("leaf %d after %d bytes, %g wide:%s", i, at, width, firstDifference(got, want))
+				}
 			}
 		}
 	}
