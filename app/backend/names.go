@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -58,6 +60,48 @@ func randomModel(name string) (shape, precision string, ok bool) {
 		precision = "f16"
 	}
 	return shape, precision, ok
+}
+
+// ShortName is what people call the model that --model names: the last part of
+// its name or path, without what names the publisher, the revision or the kind
+// of file.
+func ShortName(opened string) string {
+	if _, _, ok := randomModel(opened); ok {
+		return opened
+	}
+	if opened == "." || opened == ".." { // a folder that is called otherwise
+		if abs, err := filepath.Abs(opened); err == nil {
+			opened = abs
+		}
+	}
+	name := strings.TrimRight(opened, `/\`)
+	if i := strings.LastIndexAny(name, `/\:`); i >= 0 {
+		name = name[i+1:]
+	}
+	if base, _, ok := strings.Cut(name, "@"); ok && base != "" {
+		name = base
+	}
+	for _, ext := range []string{".gguf", ".safetensors"} {
+		if len(name) > len(ext) && strings.EqualFold(name[len(name)-len(ext):], ext) {
+			name = name[:len(name)-len(ext)]
+		}
+	}
+	return name
+}
+
+// sayNothing are names of files that are alike for all models: those that tools
+// give, and hashes.
+var sayNothing = regexp.MustCompile(`^(?i:(ggml-)?model([-._].*)?|consolidated|pytorch_model|(sha256[-:])?[0-9a-f]{16,}|)$`)
+
+// displayName is the name of a model for people: the one it was opened by, which
+// they gave it or chose it by, or its own where that one says nothing. A
+// file's own is often its architecture's, or that of the folder of a
+// stranger.
+func displayName(opened, own string) string {
+	if name := ShortName(opened); !sayNothing.MatchString(name) || own == "" {
+		return name
+	}
+	return own
 }
 
 // Describe opens a model's files and says what they hold.

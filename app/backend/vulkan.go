@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"kestrel/assets"
 	"kestrel/engine"
@@ -73,13 +72,8 @@ type vulkanModel struct {
 	opened string // what --model said
 }
 
-// Name is the model's own, or the one it was opened by.
-func (m vulkanModel) Name() string {
-	if name := m.Model.Name(); name != "" {
-		return name
-	}
-	return filepath.Base(m.opened)
-}
+// Name is what people call the model.
+func (m vulkanModel) Name() string { return displayName(m.opened, m.Model.Name()) }
 
 func (m vulkanModel) NewSession() (Session, error) {
 	s, err := m.Model.NewSession()

@@ -78,7 +78,7 @@ func (a *Actor) load(r LoadRequest) {
 	a.interrupt()
 	t := &task{kind: loadTask}
 	a.loading = t
-	a.model = &Model{State: Loading, Request: r, Progress: Progress{ETA: -1}}
+	a.model = &Model{State: Loading, Request: r, Name: backend.ShortName(r.Model), Progress: Progress{ETA: -1}}
 	t.begin = func(ctx context.Context) (func() func(), error) {
 		start := time.Now()
 		return func() func() {

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -135,10 +136,13 @@ func fraction(p session.Progress) float64 {
 	return min(float64(p.Done)/float64(p.Total), 1)
 }
 
+// name is what the model is called.
+func name(m *session.Model) string { return cmp.Or(m.Name, m.Request.Model) }
+
 func buttonText(m *session.Model) (string, fyne.Resource) {
 	switch m.State {
 	case session.Loading:
-		return look.T("models.loading", m.Request.Model), theme.DownloadIcon()
+		return look.T("models.loading", name(m)), theme.DownloadIcon()
 	case session.Loaded:
 		return strings.Join([]string{m.Name, m.Precision, DeviceName(m.Device.Name)}, parts.Apart), theme.StorageIcon()
 	case session.Broken:
