@@ -3,6 +3,7 @@ module kestrel
 go 1.26.0
 
 require (
+	app.kestrel/locale v0.0.0
 	fyne.io/fyne/v2 v2.8.1
 	github.com/alecthomas/chroma/v2 v2.27.0
 	github.com/ebitengine/purego v0.11.3
@@ -78,3 +79,5 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 )
+
+replace app.kestrel/locale => ./app/locale

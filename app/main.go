@@ -14,15 +14,15 @@ import (
 func main() {
 	document.RunExtractor()
 	sys := cli.System()
-	sys.Window = func(r cli.WindowRequest) error { return openWindow(r, sys.Signals) }
+	sys.Window = func(r cli.WindowRequest) error { return openWindow(r, sys) }
 	os.Exit(cli.Run(sys, os.Args[1:]))
 }
 
 // openWindow must be called from the main goroutine, as cli.Run does.
-func openWindow(r cli.WindowRequest, signals <-chan os.Signal) error {
+func openWindow(r cli.WindowRequest, sys cli.IO) error {
 	err := ui.Run(ui.Options{
 		Files: r.Files, Model: session.LoadRequest{Model: r.Model, Device: r.Device, Quant: r.Quant},
-		Getenv: os.Getenv, Signals: signals,
+		Getenv: sys.Getenv, Signals: sys.Signals, Terminal: sys.ErrTerminal,
 	})
 	if errors.Is(err, ui.ErrNoDisplay) {
 		return noDisplay{err}

@@ -30,6 +30,7 @@ func (a *app) windowCommand() *cobra.Command {
 the device's memory. Without a command Kestrel opens it as well. Files are opened
 as documents. Where there is no display, or no OpenGL on it, the exit code is 1;
 ` + inTerminal + `.
+Without a terminal the reason is in kestrel.log as well, in the folder of Kestrel's data.
 
 Model, precision and device are those that were chosen last in the window, unless
 they are named here.`,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"strconv"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"kestrel/app/session"
 	"kestrel/app/store"
 	"kestrel/app/ui/display"
+	"kestrel/app/ui/journal"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/monitor"
 	"kestrel/app/ui/parts"
@@ -29,6 +31,8 @@ type Options struct {
 	Files  []string            // documents to open
 	Model  session.LoadRequest // to load in place of the remembered one; Model "" for that
 	Getenv func(string) string
+
+	Terminal bool // what goes to standard error is seen
 
 	Signals <-chan os.Signal // one closes the window; nil for none
 }
@@ -48,20 +52,36 @@ const ending = 10 * time.Second
 
 // Run opens the window and returns when it is closed. It must be called from the
 // main goroutine. The error is ErrNoDisplay where no window can be opened, or
-// what kept the data from being opened.
+// what kept the data from being opened; it is in the journal as well where there
+// is no terminal, for those who started the program from the desktop.
 func Run(o Options) error {
+	home, err := library.Home(o.Getenv)
+	if err != nil { // what to do without is told below
+		return run(o, "")
+	}
+	j := journal.In(home)
+	log.SetOutput(j.Writer(os.Stderr))
+	defer log.SetOutput(os.Stderr)
+	if err = run(o, home); err != nil && !o.Terminal {
+		if noted := j.Note(err.Error()); noted != nil {
+			err = fmt.Errorf("%w (and %s cannot be written: %w)", err, j.Path(), noted)
+		}
+	}
+	return err
+}
+
+func run(o Options, home string) error {
 	screen, err := display.Check(o.Getenv)
 	if err != nil {
 		return err
 	}
 	system := look.SystemLanguage(o.Getenv)
-	look.SettleLocale()
 	app.SetMetadata(metadata)
 	a := app.NewWithID(metadata.ID)
 	a.SetIcon(metadata.Icon)
 
-	home, err := library.Home(o.Getenv)
-	if err != nil {
+	if home == "" {
+		_, err := library.Home(o.Getenv)
 		return refuse(a, system, err)
 	}
 	s, err := store.Open(context.Background(), home)

@@ -154,7 +154,7 @@ func (b *bench) tab(key string) {
 func (b *bench) usualFolder() {
 	looktest.Walk(b.w.Canvas(), func(o fyne.CanvasObject) {
 		if l, ok := o.(*widget.Label); ok && l.Text == b.s.Dir() {
-			l.SetText("/home/user/.local/share/kestrel")
+			l.SetText("~/.local/share/kestrel")
 		}
 	})
 }
@@ -318,7 +318,7 @@ func choices() []session.Choice {
 	}
 	list := []session.Choice{
 		{Name: "demo", Source: session.Builtin, Ready: true, Bytes: 7_400_000, Chat: true},
-		{Name: "mamba-130m-hf", Source: session.Library, Ready: true, Bytes: 516 << 20, Have: 516 << 20, Entry: &library.Entry{Path: "/home/user/.local/share/kestrel/models/mamba-130m-hf"}},
+		{Name: "mamba-130m-hf", Source: session.Library, Ready: true, Bytes: 516 << 20, Have: 516 << 20, Entry: &library.Entry{Path: "~/.local/share/kestrel/models/mamba-130m-hf"}},
 		known("tiiuae/falcon-mamba-7b-instruct", "BF16", 14_500_000_000, true),
 		known("tiiuae/falcon-mamba-7b-instruct-Q4_K_M-GGUF", "Q4_K_M", 4_200_000_000, true),
 		known("tiiuae/falcon-mamba-7b", "BF16", 14_500_000_000, false),

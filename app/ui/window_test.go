@@ -2,9 +2,11 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +20,7 @@ import (
 	"kestrel/app/session"
 	"kestrel/app/session/sessiontest"
 	"kestrel/app/store"
+	"kestrel/app/ui/journal"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/look/looktest"
 	"kestrel/app/ui/monitor"
@@ -416,6 +419,25 @@ func TestRemembers(t *testing.T) {
 	}
 	b.press(fyne.KeyK) // a search wants the sidebar
 	b.shows(look.T("sidebar.new"))
+}
+
+// TestReasonIsKept: who started the program from the desktop finds in a file why
+// no window opened; who sees it in the terminal has no use for that.
+func TestReasonIsKept(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells by the environment")
+	}
+	for _, terminal := range []bool{false, true} {
+		home := filepath.Join(t.TempDir(), "kestrel")
+		err := Run(Options{Terminal: terminal, Getenv: func(name string) string { return map[string]string{"KESTREL_HOME": home}[name] }})
+		if !errors.Is(err, ErrNoDisplay) {
+			t.Fatalf("%v, want ErrNoDisplay", err)
+		}
+		data, err := os.ReadFile(filepath.Join(home, journal.File))
+		if terminal != errors.Is(err, os.ErrNotExist) || !terminal && !strings.Contains(string(data), "DISPLAY is not set") {
+			t.Errorf("in a terminal %v: the journal has %q (%v)", terminal, data, err)
+		}
+	}
 }
 
 // TestMetadata: Fyne's own tools read of a file what the program says of itself.

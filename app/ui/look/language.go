@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	_ "app.kestrel/locale" // one that Fyne can read
 	"fyne.io/fyne/v2/lang"
 
 	"kestrel/assets"
@@ -130,36 +130,26 @@ func translateFyne(l Language) {
 // SystemLanguage is the language of the user's desktop, as far as Kestrel
 // speaks it.
 func SystemLanguage(getenv func(string) string) Language {
-	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if v := getenv(name); v != "" {
-			if strings.HasPrefix(strings.ToLower(v), "zh") {
-				return Chinese
-			}
-			return English
+	of := func(locale string) Language {
+		if strings.HasPrefix(strings.ToLower(locale), "zh") {
+			return Chinese
 		}
+		return English
 	}
-	if strings.HasPrefix(string(lang.SystemLocale()), "zh") {
-		return Chinese
-	}
-	return English
-}
-
-// SettleLocale gives this process a locale that Fyne can read, where it has
-// none (LANG=C): Fyne logs an error for every font otherwise. Call it before
-// anything of Fyne runs.
-func SettleLocale() {
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		v, _, _ := strings.Cut(os.Getenv(name), ".")
-		switch v {
+		switch v, _, _ := strings.Cut(getenv(name), "."); v {
 		case "":
 			continue
 		case "C", "POSIX":
-			os.Unsetenv(name) // the only error is an invalid name
-			continue
+			return English
+		default:
+			if wanted := getenv("LANGUAGE"); wanted != "" {
+				v = wanted
+			}
+			return of(v)
 		}
-		return
 	}
-	os.Setenv("LANG", "en_US.UTF-8")
+	return of(string(lang.SystemLocale()))
 }
 
 // K marks a literal key that reaches T by way of a variable, so that the test

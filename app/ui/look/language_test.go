@@ -1,12 +1,14 @@
 package look
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -191,6 +193,8 @@ func TestSystemLanguage(t *testing.T) {
 		{map[string]string{"LANG": "zh_TW"}, Chinese},
 		{map[string]string{"LANG": "de_DE.UTF-8"}, English},
 		{map[string]string{"LANG": "C"}, English},
+		{map[string]string{"LC_ALL": "C.UTF-8", "LANG": "zh_CN.UTF-8", "LANGUAGE": "zh_CN"}, English},
+		{map[string]string{"LANG": "en_US.UTF-8", "LANGUAGE": "zh_CN:en"}, Chinese},
 		{map[string]string{"LC_ALL": "zh_CN.UTF-8", "LANG": "en_US.UTF-8"}, Chinese},
 		{map[string]string{"LC_ALL": "en_US.UTF-8", "LANG": "zh_CN.UTF-8"}, English},
 	} {
@@ -200,23 +204,28 @@ func TestSystemLanguage(t *testing.T) {
 	}
 }
 
-func TestSettleLocale(t *testing.T) {
-	for _, c := range []struct{ all, lang, want string }{
-		{"", "", "en_US.UTF-8"},
-		{"", "C", "en_US.UTF-8"},
-		{"C.UTF-8", "de_DE.UTF-8", "de_DE.UTF-8"},
-		{"", "zh_CN.UTF-8", "zh_CN.UTF-8"},
-		{"POSIX", "POSIX", "en_US.UTF-8"},
-	} {
-		t.Setenv("LC_ALL", c.all)
-		t.Setenv("LC_MESSAGES", "")
-		t.Setenv("LANG", c.lang)
-		SettleLocale()
-		if got := os.Getenv("LANG"); got != c.want {
-			t.Errorf("LC_ALL=%s LANG=%s: LANG is %q, want %q", c.all, c.lang, got, c.want)
+// TestUnknownLocales: Fyne has nothing to say of a locale that nobody knows, not
+// even while it is initialized.
+func TestUnknownLocales(t *testing.T) {
+	if os.Getenv("KESTREL_TEST_LOCALE") != "" {
+		SetLanguage(Chinese)
+		if got := lang.L("Copy"); got != "复制" {
+			t.Errorf("Fyne's own menus have %q", got)
 		}
-		if got := os.Getenv("LC_ALL"); got == "C.UTF-8" || got == "POSIX" {
-			t.Errorf("LC_ALL=%s LANG=%s: LC_ALL is still %q", c.all, c.lang, got)
+		return
+	}
+	for _, locale := range []string{"", "C", "POSIX", "xx_YY.UTF-8", "en_US@foo", "garbage!!", "zh_CN.UTF-8"} {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestUnknownLocales$")
+		for _, v := range os.Environ() {
+			if name, _, _ := strings.Cut(v, "="); name != "LC_ALL" && name != "LC_MESSAGES" && name != "LANGUAGE" {
+				cmd.Env = append(cmd.Env, v)
+			}
+		}
+		cmd.Env = append(cmd.Env, "LANG="+locale, "KESTREL_TEST_LOCALE=1")
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err != nil || stderr.Len() > 0 {
+			t.Errorf("LANG=%s: %v\n%s%s", locale, err, &stdout, &stderr)
 		}
 	}
 }
