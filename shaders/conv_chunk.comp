@@ -1,7 +1,8 @@
 #version 460
 // Causal convolution and SiLU over a chunk: conv_x[t][d] = silu(conv_b[d] + sum over j of conv_w[d][j] a[t-CONV+1+j][d]).
 //
-// Tokens before the chunk come from the carried columns. One lane a channel and SPAN tokens; grid (channels, spans).
+// Tokens before the chunk come from the carried columns. One lane a channel and SPAN tokens; grid (channels, spans,
+// sequences): the chunks of several sequences follow each other, as do their columns.
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x_id = 0) in;
@@ -14,12 +15,12 @@ layout(constant_id = 2) const uint SPAN = 16u;
 layout(set = 0, binding = 0, std430) readonly restrict buffer A { float a[]; };             // [tokens][a | z | padding]
 layout(set = 0, binding = 1, std430) readonly restrict buffer ConvW { float conv_w[]; };    // [inner][CONV]
 layout(set = 0, binding = 2, std430) readonly restrict buffer ConvB { float conv_b[]; };
-layout(set = 0, binding = 3, std430) readonly restrict buffer Columns { float columns[]; }; // [inner][CONV-1], oldest first
+layout(set = 0, binding = 3, std430) readonly restrict buffer Columns { float columns[]; }; // [sequences][inner][CONV-1], oldest first
 layout(set = 0, binding = 4, std430) writeonly restrict buffer ConvX { float conv_x[]; };   // [tokens][inner]
 
 layout(push_constant) uniform Push {
     uint inner;
-    uint tokens;
+    uint tokens; // of a sequence
     uint a_stride;
     uint x_stride;
 } p;
@@ -28,6 +29,8 @@ void main() {
     const uint d = gl_GlobalInvocationID.x;
     if (d >= p.inner) return;
     const uint from = gl_WorkGroupID.y * SPAN;
+    const uint row0 = gl_WorkGroupID.z * p.tokens;
+    const uint carried = (gl_WorkGroupID.z * p.inner + d) * (CONV - 1u);
     const uint to = min(from + SPAN, p.tokens);
 
     float w[CONV], window[CONV];
@@ -37,13 +40,13 @@ void main() {
     window[0] = 0.0;
     [[unroll]] for (uint j = 1u; j < CONV; j++) {
         const uint back = CONV - j;
-        window[j] = from >= back ? a[(from - back) * p.a_stride + d] : columns[d * (CONV - 1u) + from + j - 1u];
+        window[j] = from >= back ? a[(row0 + from - back) * p.a_stride + d] : columns[carried + from + j - 1u];
     }
     for (uint t = from; t < to; t++) {
         [[unroll]] for (uint j = 0u; j + 1u < CONV; j++) window[j] = window[j + 1u];
-        window[CONV - 1u] = a[t * p.a_stride + d];
+        window[CONV - 1u] = a[(row0 + t) * p.a_stride + d];
         float sum = b;
         [[unroll]] for (uint j = 0u; j < CONV; j++) sum = fma(w[j], window[j], sum);
-        conv_x[t * p.x_stride + d] = silu(sum);
+        conv_x[(row0 + t) * p.x_stride + d] = silu(sum);
     }
 }

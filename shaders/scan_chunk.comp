@@ -5,6 +5,7 @@
 //   y[t][d] = (sum over n of S[d][n] C[t][n] + D[d] x[t][d]) * silu(z[t][d])
 // LANES (1, 2 or 4) lanes share a channel's states; time runs in a loop. y takes x's place: a lane reads x[t][d] before
 // it writes y[t][d], and nobody else does either. B and C of SPAN steps at a time are shared by the workgroup.
+// Grid (channels, sequences): the chunks of several sequences follow each other, as do their states.
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
@@ -24,12 +25,12 @@ layout(set = 0, binding = 1, std430) readonly restrict buffer A2 { float a2[]; }
 layout(set = 0, binding = 2, std430) readonly restrict buffer DBC { float dbc[]; };     // [tokens][dt | B | C | padding]
 layout(set = 0, binding = 3, std430) readonly restrict buffer D { float d_skip[]; };
 layout(set = 0, binding = 4, std430) readonly restrict buffer Z { float z[]; };         // [tokens][a | z | padding]
-layout(set = 0, binding = 5, std430) restrict buffer S { float state[]; };              // [inner][STATE]
+layout(set = 0, binding = 5, std430) restrict buffer S { float state[]; };              // [sequences][inner][STATE]
 layout(set = 0, binding = 6, std430) restrict buffer XY { float xy[]; };                // x in, y out, [tokens][inner]
 
 layout(push_constant) uniform Push {
     uint inner;
-    uint tokens;
+    uint tokens; // of a sequence
     uint rank;
     uint dbc_stride;
     uint z_stride; // z stands `inner` floats after the start of its row
@@ -43,6 +44,8 @@ void main() {
     const uint part = gl_GlobalInvocationID.x % LANES;
     const bool live = d < p.inner;
     const uint at = d * STATE + part * PART;
+    const uint carried = gl_WorkGroupID.y * p.inner * STATE + at;
+    const uint row0 = gl_WorkGroupID.y * p.tokens;
 
     float a[PART], s[PART];
     float skip = 0.0;
@@ -50,7 +53,7 @@ void main() {
         skip = d_skip[d];
         [[unroll]] for (uint n = 0u; n < PART; n++) {
             a[n] = a2[at + n];
-            s[n] = state[at + n];
+            s[n] = state[carried + n];
         }
     }
     for (uint from = 0u; from < p.tokens; from += SPAN) {
@@ -58,14 +61,14 @@ void main() {
         if (MULTI != 0u) barrier();
         else subgroupBarrier();
         for (uint i = gl_LocalInvocationIndex; i < steps * 2u * STATE; i += LOCAL)
-            bc[i] = dbc[(from + i / (2u * STATE)) * p.dbc_stride + p.rank + i % (2u * STATE)];
+            bc[i] = dbc[(row0 + from + i / (2u * STATE)) * p.dbc_stride + p.rank + i % (2u * STATE)];
         if (MULTI != 0u) barrier();
         else {
             subgroupMemoryBarrierShared();
             subgroupBarrier();
         }
         for (uint i = 0u; i < steps; i++) {
-            const uint t = from + i;
+            const uint t = row0 + from + i;
             float dt = 0.0, xt = 0.0;
             if (live) {
                 dt = delta[t * p.x_stride + d];
@@ -85,5 +88,5 @@ void main() {
         }
     }
     if (live)
-        [[unroll]] for (uint n = 0u; n < PART; n++) state[at + n] = s[n];
+        [[unroll]] for (uint n = 0u; n < PART; n++) state[carried + n] = s[n];
 }

@@ -115,20 +115,22 @@ type convChunk struct {
 	a, w, b, columns     []float32 // [tokens][inner], [inner][width], [inner], [inner][width-1]
 	tokens, inner, width int
 	more                 int // columns of a beyond inner: z and padding
+	beside               int // sequences beside the first, each with tokens of a and columns of its own behind the first's
 }
 
 func randomConvChunk(r *rand.Rand, tokens, inner, width int) convChunk {
 	return convChunk{random(r, tokens*inner, 1), random(r, inner*width, 1), random(r, inner, 1), random(r, inner*(width-1), 1),
-		tokens, inner, width, 4 * r.IntN(20)}
+		tokens, inner, width, 4 * r.IntN(20), 0}
 }
 
 func (c convChunk) device(b bench) [][]float32 {
 	b.Helper()
-	a := b.grid(c.a, c.tokens, c.inner, Padded(c.inner)+c.more)
-	x := b.grid(nil, c.tokens, c.inner, Padded(c.inner)+4)
+	rows := (1 + c.beside) * c.tokens
+	a := b.grid(c.a, rows, c.inner, Padded(c.inner)+c.more)
+	x := b.grid(nil, rows, c.inner, Padded(c.inner)+4)
 	columns := b.grid(c.columns, 1, len(c.columns), len(c.columns)+1)
 	conv := Conv{Width: c.width, W: b.vector(c.w), B: b.vector(c.b), Columns: columns.View}
-	b.run(func(e *Encoder) { e.ConvChunk(conv, a.View, x.View, c.tokens, c.inner, a.stride, x.stride) })
+	b.run(func(e *Encoder) { e.ConvChunk(conv, a.View, x.View, 1+c.beside, c.tokens, c.inner, a.stride, x.stride) })
 	return [][]float32{x.values(), columns.values()}
 }
 
@@ -177,6 +179,7 @@ type scanChunk struct {
 	a, d, s                    []float32 // [inner][state], [inner], [inner][state]
 	tokens, inner, rank, state int
 	wide                       int // how much longer rows are than they must
+	beside                     int // sequences beside the first, each with tokens and states of its own behind the first's
 }
 
 func randomScanChunk(r *rand.Rand, tokens, inner, state int) scanChunk {
@@ -190,19 +193,19 @@ func randomScanChunk(r *rand.Rand, tokens, inner, state int) scanChunk {
 
 func (c scanChunk) device(b bench) [][]float32 {
 	b.Helper()
-	stride, cols := Padded(c.inner)+c.wide, c.rank+2*c.state
-	delta, xy := b.grid(c.delta, c.tokens, c.inner, stride), b.grid(c.x, c.tokens, c.inner, stride)
-	dbc := b.grid(c.dbc, c.tokens, cols, Padded(cols)+c.wide)
-	az := make([]float32, c.tokens*2*c.inner) // z stands behind a
+	stride, cols, rows := Padded(c.inner)+c.wide, c.rank+2*c.state, (1+c.beside)*c.tokens
+	delta, xy := b.grid(c.delta, rows, c.inner, stride), b.grid(c.x, rows, c.inner, stride)
+	dbc := b.grid(c.dbc, rows, cols, Padded(cols)+c.wide)
+	az := make([]float32, rows*2*c.inner) // z stands behind a
 	for i, v := range c.z {
 		az[i/c.inner*2*c.inner+i%c.inner] = garbage
 		az[i/c.inner*2*c.inner+c.inner+i%c.inner] = v
 	}
-	z := b.grid(az, c.tokens, 2*c.inner, Padded(2*c.inner)+c.wide)
+	z := b.grid(az, rows, 2*c.inner, Padded(2*c.inner)+c.wide)
 	state := b.grid(c.s, 1, len(c.s), len(c.s)+1)
 	scan := Scan{State: c.state, Rank: c.rank, A2: b.vector(timesLog2e(c.a)), D: b.vector(c.d), S: state.View}
 	b.run(func(e *Encoder) {
-		e.ScanChunk(scan, delta.View, dbc.View, z.View, xy.View, c.tokens, c.inner, dbc.stride, z.stride, stride)
+		e.ScanChunk(scan, delta.View, dbc.View, z.View, xy.View, 1+c.beside, c.tokens, c.inner, dbc.stride, z.stride, stride)
 	})
 	return [][]float32{xy.values(), state.values()}
 }
@@ -253,6 +256,42 @@ func TestScanChunk(t *testing.T) {
 					checkSpoiled(b, c, c.wrong())
 				}
 			})
+		}
+	})
+}
+
+// TestSideBySide: sequences in one dispatch give the same bits as each alone.
+func TestSideBySide(t *testing.T) {
+	dev := vulkantest.Open(t)
+	eachTuning(t, dev, func(b bench) {
+		r := rand.New(rand.NewPCG(11, 12))
+		for _, tokens := range []int{1, 2, 19} {
+			inner, beside := odd(r, 90), 1+r.IntN(4)
+			conv, scan := convChunk{beside: beside, width: 4}, scanChunk{beside: beside, state: 8}
+			var alone [4][]float32
+			for i := range 1 + beside {
+				c, s := randomConvChunk(r, tokens, inner, 4), randomScanChunk(r, tokens, inner, 8)
+				if i > 0 { // the model is one
+					c.w, c.b, c.more = conv.w, conv.b, conv.more
+					if s.rank != scan.rank {
+						s.rank = scan.rank
+						s.dbc = random(r, tokens*(s.rank+2*s.state), 1)
+					}
+					s.a, s.d, s.wide = scan.a, scan.d, scan.wide
+				}
+				for k, v := range append(c.device(b), s.device(b)...) {
+					alone[k] = append(alone[k], v...)
+				}
+				c.a, c.columns, c.beside = append(conv.a, c.a...), append(conv.columns, c.columns...), beside
+				s.delta, s.x, s.z = append(scan.delta, s.delta...), append(scan.x, s.x...), append(scan.z, s.z...)
+				s.dbc, s.s, s.beside = append(scan.dbc, s.dbc...), append(scan.s, s.s...), beside
+				conv, scan = c, s
+			}
+			for k, v := range append(conv.device(b), scan.device(b)...) {
+				if !sameBits(v, alone[k]) {
+					b.Errorf("%d sequences of %d tokens: output %d differs from each alone", 1+beside, tokens, k)
+				}
+			}
 		}
 	})
 }

@@ -138,15 +138,20 @@ func (e *Encoder) cost(flop float64, floats int, bytes int64) {
 
 // run encodes one dispatch. push holds uint32, int and float32 values; constants are specialization constants in order.
 func (e *Encoder) run(shader string, constants []uint32, x, y int, push []any, args ...vulkan.Arg) {
-	e.dispatch(vulkan.PipelineSpec{Name: shader, Constants: constants, SubgroupSize: e.set.subgroup}, x, y, push, args)
+	e.runDeep(shader, constants, x, y, 1, push, args...)
+}
+
+// runDeep is run with z layers of workgroups.
+func (e *Encoder) runDeep(shader string, constants []uint32, x, y, z int, push []any, args ...vulkan.Arg) {
+	e.dispatch(vulkan.PipelineSpec{Name: shader, Constants: constants, SubgroupSize: e.set.subgroup}, [3]int{x, y, z}, push, args)
 }
 
 // runFull is run with whole subgroups of exactly width lanes.
 func (e *Encoder) runFull(width int, shader string, constants []uint32, x, y int, push []any, args ...vulkan.Arg) {
-	e.dispatch(vulkan.PipelineSpec{Name: shader, Constants: constants, SubgroupSize: width, FullSubgroups: true}, x, y, push, args)
+	e.dispatch(vulkan.PipelineSpec{Name: shader, Constants: constants, SubgroupSize: width, FullSubgroups: true}, [3]int{x, y, 1}, push, args)
 }
 
-func (e *Encoder) dispatch(spec vulkan.PipelineSpec, x, y int, push []any, args []vulkan.Arg) {
+func (e *Encoder) dispatch(spec vulkan.PipelineSpec, groups [3]int, push []any, args []vulkan.Arg) {
 	if e.err != nil {
 		return
 	}
@@ -170,7 +175,7 @@ func (e *Encoder) dispatch(spec vulkan.PipelineSpec, x, y int, push []any, args 
 	}
 	e.rec.Cost(e.next)
 	e.next = vulkan.Cost{}
-	e.rec.Dispatch(pipe, x, y, 1, pack(push), args...)
+	e.rec.Dispatch(pipe, groups[0], groups[1], groups[2], pack(push), args...)
 }
 
 func pack(values []any) []byte {

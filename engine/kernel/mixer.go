@@ -92,34 +92,37 @@ func (e *Encoder) DBCNorm(s Scan, dbc vulkan.View, tokens, stride int) {
 		[]any{s.Rank, s.State, stride, s.Eps}, vulkan.InOut(dbc))
 }
 
-// ConvChunk computes x[t] = silu(conv(a)) for a chunk and carries the columns.
+// ConvChunk computes x[t] = silu(conv(a)) for chunks of so many tokens of one or several sequences, one after another, and
+// carries their columns: c.Columns is [sequences][inner][Width-1].
 //
-//	a [tokens][aStride], of which the first inner columns are convolved;  x [tokens][xStride]
-func (e *Encoder) ConvChunk(c Conv, a, x vulkan.View, tokens, inner, aStride, xStride int) {
+//	a [sequences tokens][aStride], of which the first inner columns are convolved;  x [sequences tokens][xStride]
+func (e *Encoder) ConvChunk(c Conv, a, x vulkan.View, sequences, tokens, inner, aStride, xStride int) {
 	tune := e.set.tune
 	local := tune.Conv
-	e.cost(2*float64(tokens)*float64(inner)*float64(c.Width), 2*tokens*inner, 0)
-	e.run("conv_chunk", []uint32{uint32(local), uint32(c.Width), uint32(tune.ConvSpan)},
-		ceil(inner, local), ceil(tokens, tune.ConvSpan),
+	e.cost(2*float64(sequences*tokens)*float64(inner)*float64(c.Width), 2*sequences*tokens*inner, 0)
+	e.runDeep("conv_chunk", []uint32{uint32(local), uint32(c.Width), uint32(tune.ConvSpan)},
+		ceil(inner, local), ceil(tokens, tune.ConvSpan), sequences,
 		[]any{inner, tokens, aStride, xStride},
 		vulkan.In(a), vulkan.In(c.W), vulkan.In(c.B), vulkan.In(c.Columns), vulkan.Out(x))
-	e.cost(0, 2*inner*(c.Width-1), 0)
-	e.run("conv_carry", []uint32{uint32(local), uint32(c.Width)}, ceil(inner, local), 1,
+	e.cost(0, 2*sequences*inner*(c.Width-1), 0)
+	e.run("conv_carry", []uint32{uint32(local), uint32(c.Width)}, ceil(inner, local), sequences,
 		[]any{inner, tokens, aStride}, vulkan.In(a), vulkan.InOut(c.Columns))
 }
 
-// ScanChunk runs the scan over a chunk, with D and the gate; y takes x's place.
+// ScanChunk runs the scan over chunks of so many tokens of one or several sequences, one after another, with D and the
+// gate; y takes x's place. s.S is [sequences][inner][State]; rows are sequences tokens in number.
 //
 //	delta [tokens][xStride], after softplus;  dbc [tokens][dbcStride];  z stands inner columns into rows of az [tokens][zStride]
 //	xy [tokens][xStride]: x in, y out;  S moves on by tokens
-func (e *Encoder) ScanChunk(s Scan, delta, dbc, az, xy vulkan.View, tokens, inner, dbcStride, zStride, xStride int) {
+func (e *Encoder) ScanChunk(s Scan, delta, dbc, az, xy vulkan.View, sequences, tokens, inner, dbcStride, zStride, xStride int) {
 	local, lanes := e.set.tune.Scan, e.set.tune.ScanLanes
 	for s.State%lanes != 0 {
 		lanes /= 2
 	}
-	e.cost(6*float64(tokens)*float64(inner)*float64(s.State), tokens*(4*inner+2*s.State)+3*inner*s.State, 0)
+	e.cost(6*float64(sequences*tokens)*float64(inner)*float64(s.State),
+		sequences*(tokens*(4*inner+2*s.State)+2*inner*s.State)+inner*s.State, 0)
 	e.run("scan_chunk", []uint32{uint32(local), e.multi(local), uint32(s.State), uint32(lanes), scanSpan},
-		ceil(inner*lanes, local), 1,
+		ceil(inner*lanes, local), sequences,
 		[]any{inner, tokens, s.Rank, dbcStride, zStride, xStride},
 		vulkan.In(delta), vulkan.In(s.A2), vulkan.In(dbc), vulkan.In(s.D), vulkan.In(az), vulkan.InOut(s.S), vulkan.InOut(xy))
 }

@@ -154,6 +154,14 @@ type scratch struct {
 	half   *vulkan.Buffer // a projection's input in binary16; nil without matrix units
 }
 
+// halfView is the scratch for matrix units; empty without them.
+func (s *scratch) halfView() vulkan.View {
+	if s.half == nil {
+		return vulkan.View{}
+	}
+	return s.half.Whole()
+}
+
 // halfBytes is the largest that a projection of the model asks for.
 func halfBytes(c checkpoint.Config, tokens int) int64 {
 	return kernel.HalfBytes(tokens, max(c.Hidden, c.Inner, c.DtRank))

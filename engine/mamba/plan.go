@@ -38,42 +38,52 @@ func (m *Model) step(e *kernel.Encoder, sc *scratch, p place) {
 // chunkPlan plans tokens side by side; the ids are ids[0 … tokens]. Every chunk ends with the logits of its last token,
 // so that a prompt can stop after any chunk; with all, those of every token go to p.all.
 func (m *Model) chunkPlan(e *kernel.Encoder, sc *scratch, p place, tokens int, all bool) {
+	m.layers(e, sc, p, 1, tokens)
+	if all {
+		m.heads(e, sc, p.all, tokens)
+	}
+	m.head(e, sc, p, tokens-1)
+}
+
+// layers plans the layers for so many tokens of one or several sequences, whose tokens follow each other; the ids are
+// ids[0 … sequences tokens], and a place has the states of all sequences, one after another.
+func (m *Model) layers(e *kernel.Encoder, sc *scratch, p place, sequences, tokens int) {
 	c := m.Config
 	h, u, az, x, dbc, delta := sc.h.Whole(), sc.u.Whole(), sc.az.Whole(), sc.x.Whole(), sc.dbc.Whole(), sc.delta.Whole()
 	hs, azs, xs, dbcs := strides(m.Config)
-	var half vulkan.View
-	if sc.half != nil {
-		half = sc.half.Whole()
-	}
+	rows, half := sequences*tokens, sc.halfView()
 
-	e.Embed(m.params.embed, sc.ids.Whole(), h, tokens)
+	e.Embed(m.params.embed, sc.ids.Whole(), h, rows)
 	for i := range m.params.layers {
 		l := m.layer(i, p)
 		// a, z = split(in_proj norm(h))
-		e.RMSNorm(l.norm, h, u, tokens, c.Hidden)
-		e.Project(kernel.Project{W: l.inProj, X: u, Y: az, Tokens: tokens, Half: half, XStride: hs, YStride: azs})
+		e.RMSNorm(l.norm, h, u, rows, c.Hidden)
+		e.Project(kernel.Project{W: l.inProj, X: u, Y: az, Tokens: rows, Half: half, XStride: hs, YStride: azs})
 		// x = silu(conv(a))
-		e.ConvChunk(l.conv, az, x, tokens, c.Inner, azs, xs)
+		e.ConvChunk(l.conv, az, x, sequences, tokens, c.Inner, azs, xs)
 		// dt, B, C = norms of split(x_proj x)
-		e.Project(kernel.Project{W: l.xProj, X: x, Y: dbc, Tokens: tokens, Half: half, XStride: xs, YStride: dbcs})
+		e.Project(kernel.Project{W: l.xProj, X: x, Y: dbc, Tokens: rows, Half: half, XStride: xs, YStride: dbcs})
 		if l.scan.Norm {
-			e.DBCNorm(l.scan, dbc, tokens, dbcs)
+			e.DBCNorm(l.scan, dbc, rows, dbcs)
 		}
 		// delta = softplus(dt_proj dt + bias)
-		e.Project(kernel.Project{W: l.dtProj, X: dbc, Y: delta, Tokens: tokens, Half: half, XStride: dbcs, YStride: xs,
+		e.Project(kernel.Project{W: l.dtProj, X: dbc, Y: delta, Tokens: rows, Half: half, XStride: dbcs, YStride: xs,
 			Epilogue: kernel.SoftplusAdd, Bias: l.scan.DtB})
 		e.Boundary()
 		// S = exp(delta A) S + delta B x;  y = (S C + D x) silu(z)
-		e.ScanChunk(l.scan, delta, dbc, az, x, tokens, c.Inner, dbcs, azs, xs)
+		e.ScanChunk(l.scan, delta, dbc, az, x, sequences, tokens, c.Inner, dbcs, azs, xs)
 		// h = h + out_proj y
-		e.Project(kernel.Project{W: l.outProj, X: x, Y: h, Tokens: tokens, Half: half, XStride: xs, YStride: hs, Epilogue: kernel.Add})
+		e.Project(kernel.Project{W: l.outProj, X: x, Y: h, Tokens: rows, Half: half, XStride: xs, YStride: hs, Epilogue: kernel.Add})
 		e.Boundary()
 	}
-	if all {
-		e.RMSNorm(m.params.normF, h, u, tokens, c.Hidden)
-		e.Project(kernel.Project{W: m.params.head, X: u, Y: p.all, Tokens: tokens, Half: half, XStride: hs, YStride: kernel.Padded(m.Config.Vocab)})
-	}
-	m.head(e, sc, p, tokens-1)
+}
+
+// heads plans the logits of every row: [rows][padded vocabulary].
+func (m *Model) heads(e *kernel.Encoder, sc *scratch, logits vulkan.View, rows int) {
+	hs, _, _, _ := strides(m.Config)
+	h, u := sc.h.Whole(), sc.u.Whole()
+	e.RMSNorm(m.params.normF, h, u, rows, m.Config.Hidden)
+	e.Project(kernel.Project{W: m.params.head, X: u, Y: logits, Tokens: rows, Half: sc.halfView(), XStride: hs, YStride: kernel.Padded(m.Config.Vocab)})
 }
 
 // head plans the logits of one token, and the largest of them.
