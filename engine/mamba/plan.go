@@ -40,7 +40,7 @@ func (m *Model) step(e *kernel.Encoder, sc *scratch, p place) {
 func (m *Model) chunkPlan(e *kernel.Encoder, sc *scratch, p place, tokens int, all bool) {
 	m.layers(e, sc, p, 1, tokens)
 	if all {
-		m.heads(e, sc, p.all, tokens)
+		m.heads(e, sc, p.all, tokens, kernel.Padded(m.Config.Vocab))
 	}
 	m.head(e, sc, p, tokens-1)
 }
@@ -78,12 +78,21 @@ func (m *Model) layers(e *kernel.Encoder, sc *scratch, p place, sequences, token
 	}
 }
 
-// heads plans the logits of every row: [rows][padded vocabulary].
-func (m *Model) heads(e *kernel.Encoder, sc *scratch, logits vulkan.View, rows int) {
+// groupPlan plans a token of each of the first n slots of a group.
+func (m *Model) groupPlan(e *kernel.Encoder, g *Group, n int) {
+	m.layers(e, m.scratch, g.place, n, 1)
+	m.heads(e, m.scratch, g.place.all, n, groupRow(m.Config.Vocab))
+	for _, slot := range g.slots[:n] {
+		e.ArgMax(slot.logits, slot.result, m.Config.Vocab)
+	}
+}
+
+// heads plans the logits of every row: [rows][stride].
+func (m *Model) heads(e *kernel.Encoder, sc *scratch, logits vulkan.View, rows, stride int) {
 	hs, _, _, _ := strides(m.Config)
 	h, u := sc.h.Whole(), sc.u.Whole()
 	e.RMSNorm(m.params.normF, h, u, rows, m.Config.Hidden)
-	e.Project(kernel.Project{W: m.params.head, X: u, Y: logits, Tokens: rows, Half: sc.halfView(), XStride: hs, YStride: kernel.Padded(m.Config.Vocab)})
+	e.Project(kernel.Project{W: m.params.head, X: u, Y: logits, Tokens: rows, Half: sc.halfView(), XStride: hs, YStride: stride})
 }
 
 // head plans the logits of one token, and the largest of them.

@@ -274,12 +274,7 @@ func (q *Sequence) Largest() (int, error) {
 		return 0, err
 	}
 	defer q.m.mu.Unlock()
-	raw := q.result.Bytes()
-	id, logit := binary.LittleEndian.Uint32(raw), math.Float32frombits(binary.LittleEndian.Uint32(raw[4:]))
-	if math.IsInf(float64(logit), 0) || logit != logit {
-		return 0, ErrNotFinite
-	}
-	return int(id), nil
+	return largest(q.result.Bytes())
 }
 
 // Logits downloads the present logits [vocabulary].
