@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -37,7 +35,7 @@ type Options struct {
 	Warn        func(string)   // what the user should know although the work goes on
 	Validation  bool           // the Khronos validation layer; its messages go to Warn, which is needed then
 	Profile     bool           // time every kernel, see Session.Profile
-	CacheDir    string         // of compiled pipelines; "" for the user's cache folder
+	CacheDir    string         // of compiled pipelines and of what Tune measured; "" for the user's cache folder
 }
 
 // Progress of a long operation, in bytes or tokens.
@@ -147,12 +145,6 @@ func open(ctx context.Context, ck *checkpoint.Checkpoint, o Options) (m *Model, 
 	return m, nil
 }
 
-// cut is how the model's work is cut on a device.
-func (o Options) cut(dev *vulkan.Device) (mamba.Options, error) {
-	tune, err := kernel.MatrixUnits(o.MatrixUnits).Tuning(dev.Info())
-	return mamba.Options{Chunk: o.Chunk, Tuning: &tune}, err
-}
-
 // quantized is the model in the precision asked for. It lives on the files of ck.
 func quantized(ck *checkpoint.Checkpoint, o Options) (*checkpoint.Checkpoint, error) {
 	if o.Quant == "" {
@@ -243,13 +235,7 @@ func openDevice(o Options) (*vulkan.Device, *vulkan.Instance, error) {
 		instance.Close()
 		return nil, nil, err
 	}
-	dir := o.CacheDir
-	if dir == "" {
-		if base, err := os.UserCacheDir(); err == nil { // no home: no pipeline cache, as documented
-			dir = filepath.Join(base, "kestrel")
-		}
-	}
-	device, err := instance.Open(info, vulkan.DeviceOptions{CacheDir: dir, Profile: o.Profile, Warn: o.Warn})
+	device, err := instance.Open(info, vulkan.DeviceOptions{CacheDir: o.cacheDir(), Profile: o.Profile, Warn: o.Warn})
 	if err != nil {
 		instance.Close()
 		return nil, nil, err

@@ -27,6 +27,8 @@ type Engine interface {
 	Open(ctx context.Context, name string, o engine.Options) (Model, error)
 	// Estimate is what Open would allocate, without reading any weights.
 	Estimate(name string, o engine.Options) (engine.Memory, error)
+	// Tune measures how decoding is cut fastest on a device, and keeps it; see engine.Tune.
+	Tune(ctx context.Context, o engine.Options, progress func(done, total int)) (engine.Tuned, error)
 	// Describe says what a model's files hold, without a device.
 	Describe(name string) (Description, error)
 	LoadState(path string) (State, error)

@@ -39,6 +39,11 @@ func (Vulkan) Open(ctx context.Context, name string, o engine.Options) (Model, e
 	return vulkanModel{m, name}, nil
 }
 
+// Tune measures the device.
+func (Vulkan) Tune(ctx context.Context, o engine.Options, progress func(done, total int)) (engine.Tuned, error) {
+	return engine.Tune(ctx, o, nil, progress)
+}
+
 // Estimate says what opening the model of that name would take of a device.
 func (Vulkan) Estimate(name string, o engine.Options) (engine.Memory, error) {
 	ck, err := OpenCheckpoint(name)

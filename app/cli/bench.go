@@ -58,6 +58,7 @@ func (a *app) benchCommand() *cobra.Command {
 	var asJSON bool
 	var plot benchPlot
 	var shape string
+	var tune bool
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure speed on this device",
@@ -85,14 +86,21 @@ the same run.
                         weights in device memory over that time
   first_token_ms        from the shortest prompt of --prefill to the first token
   state_save_ms         taking the state from the device and writing it to a file,
-                        on the disk for good; state_restore_ms the way back`,
+                        on the disk for good; state_restore_ms the way back
+
+--tune measures instead how the products of decoding are cut fastest on the device,
+in under a minute, and keeps it for every later use of that device.`,
 		Example: `  kestrel bench
   kestrel bench --prefill 128,1024 --decode 64 --json
   kestrel bench --model ~/models/falcon-mamba-7b --device 0
   kestrel bench --plot charts --plot-tokens 130000
+  kestrel bench --tune
   kestrel bench --shape falcon-mamba-7b --quant q8_0        # random weights, no download`,
 		Args: none,
 		RunE: a.command(func(ctx context.Context, _ []string) error {
+			if tune {
+				return a.tune(ctx, mf)
+			}
 			var b bench
 			var err error
 			if shape != "" {
@@ -161,6 +169,7 @@ the same run.
 	cmd.Flags().StringVar(&plot.dir, "plot", "", "folder for charts: memory against the prompt's length, speed and memory against what was written")
 	cmd.Flags().IntVar(&plot.tokens, "plot-tokens", 2048, "tokens to write for --plot")
 	cmd.Flags().Float64Var(&plot.memory, "plot-memory", 24, "GiB of device memory to mark in the chart of prompts")
+	cmd.Flags().BoolVar(&tune, "tune", false, "measure how the device decodes fastest, and keep it")
 	cmd.Flags().IntVar(&runs, "runs", 3, "runs of each measurement, of which the median counts")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

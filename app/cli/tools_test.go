@@ -257,6 +257,13 @@ func TestBench(t *testing.T) {
 	}
 }
 
+func TestBenchTune(t *testing.T) {
+	got := call(t, IO{Engine: fake("")}, "", "bench", "--tune")
+	if got.code != 0 || !strings.Contains(got.out, "f16 4, q8_0 2") || !strings.Contains(got.out, "tuning.json") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestModelInfo(t *testing.T) {
 	got := call(t, IO{}, "", "model", "info", "--json")
 	var r map[string]any

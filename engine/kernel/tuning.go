@@ -4,13 +4,15 @@ import (
 	"fmt"
 
 	"kestrel/engine/vulkan"
+	"kestrel/engine/weights"
 )
 
 // Tuning is how work is cut for one kind of device. Any values give right results; these give fast ones.
 type Tuning struct {
-	Local int // lanes that share a weight row in GEMV; at most MaxInvocations
-	Rows  int // weight rows a GEMV workgroup takes for one token
-	Dense int // the same where weights take less than a byte: their shaders are longer; 0: Rows
+	Local  int                   // lanes that share a weight row in GEMV; at most MaxInvocations
+	Rows   int                   // weight rows a GEMV workgroup takes for one token
+	Dense  int                   // the same where weights take less than a byte: their shaders are longer; 0: Rows
+	RowsOf map[weights.DType]int // the same by storage type, where it was measured
 
 	ThinRows, ThinTokens int // rows and tokens of GEMV's register tile for several tokens
 	TileFrom             int // tokens from which the shared-memory GEMM serves; 0: never
@@ -32,8 +34,13 @@ type Tuning struct {
 }
 
 // rows is how many rows of m a GEMV workgroup takes for one token.
-func (t Tuning) rows(m *Matrix) int {
-	if t.Dense > 0 && storages[m.DType].unit == 32 {
+func (t Tuning) rows(m *Matrix) int { return t.rowsOf(m.DType) }
+
+func (t Tuning) rowsOf(d weights.DType) int {
+	if rows, ok := t.RowsOf[d]; ok {
+		return rows
+	}
+	if t.Dense > 0 && storages[d].unit == 32 {
 		return t.Dense
 	}
 	return t.Rows
