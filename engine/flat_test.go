@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"runtime"
 	"slices"
@@ -37,6 +38,16 @@ func TestFlat(t *testing.T) {
 		sampler := newSampler(t, sample.Params{})
 		step := func(s *engine.Session, n int) { next(t, s, sampler, n) }
 		flat(t, m, written, 4, step)
+	})
+	t.Run("decode ahead", func(t *testing.T) {
+		engine.SetAhead(m, 4)
+		defer engine.SetAhead(m, 0)
+		sampler := newSampler(t, sample.Params{Temperature: 1, TopP: 0.9, RepeatPenalty: 1.1})
+		flat(t, m, written/2, 20, func(s *engine.Session, n int) {
+			if _, err := s.Generate(context.Background(), sampler, engine.GenerateOptions{Max: n, IgnoreEOS: true}, nil); err != nil {
+				t.Fatal(err)
+			}
+		})
 	})
 	t.Run("prefill", func(t *testing.T) {
 		ids := prose(m, m.Chunk())

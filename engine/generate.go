@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,9 @@ type Result struct {
 // error of emit ends the generation and is given back. When ctx ends, Generate returns the text so far with
 // ReasonCancelled and ctx's error.
 //
+// Where steps are fast the device runs some ahead of what is read here; those beyond the end are taken back. Neither the
+// text nor what the session has read depends on it: both are as with Next, token by token.
+//
 // The stop id and the tokens of a stop string are part of what the session has then read. A character that the last tokens
 // leave unfinished is not in the text, except as U+FFFD where the model itself ends there.
 func (s *Session) Generate(ctx context.Context, sampler *sample.Sampler, o GenerateOptions, emit func(string) error) (Result, error) {
@@ -57,8 +61,12 @@ func (s *Session) Generate(ctx context.Context, sampler *sample.Sampler, o Gener
 			r.Reason = ReasonLength
 			break
 		}
+		most := math.MaxInt
+		if o.Max > 0 {
+			most = o.Max - r.Tokens
+		}
 		var id int
-		if id, err = s.Next(ctx, sampler); err != nil {
+		if id, err = s.next(ctx, sampler, most); err != nil {
 			break
 		}
 		r.Tokens++
@@ -77,6 +85,7 @@ func (s *Session) Generate(ctx context.Context, sampler *sample.Sampler, o Gener
 			r.Reason = ReasonStopString
 		}
 	}
+	landed := s.seq.Land()
 	if r.Reason != ReasonStopString && emitErr == nil {
 		rest := ""
 		if r.Reason == ReasonStop {
@@ -92,7 +101,10 @@ func (s *Session) Generate(ctx context.Context, sampler *sample.Sampler, o Gener
 		err = errors.Join(err, fmt.Errorf("emit: %w", emitErr))
 	}
 	r.Text, r.Duration = out.text.String(), time.Since(start)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case landed != nil:
+		r.Reason, err = "", errors.Join(err, landed)
+	case err != nil && ctx.Err() != nil:
 		r.Reason, err = ReasonCancelled, ctx.Err()
 	}
 	return r, err

@@ -81,6 +81,14 @@ func TestProfile(t *testing.T) {
 	if count != steps*stats.Dispatches {
 		t.Errorf("%d dispatches in %d steps of %d: %+v", count, steps, stats.Dispatches, s.Profile())
 	}
+	engine.SetAhead(m, 4)
+	if _, err := s.Generate(context.Background(), newSampler(t, sample.Params{Temperature: 1}), engine.GenerateOptions{Max: 6, IgnoreEOS: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	times := s.Profile()
+	if i := slices.IndexFunc(times, func(k vulkan.KernelTime) bool { return k.Name == "draw_all" }); i < 0 || times[i].Count != 6 {
+		t.Errorf("6 tokens written ahead, but %+v", times)
+	}
 	if layers := m.Config().Layers; stats.Submissions != 1 || stats.Dispatches > 4*layers+4 {
 		t.Errorf("%+v for a step of %d layers", stats, layers)
 	}

@@ -157,6 +157,24 @@ func (s *Session) Next(ctx context.Context, sampler *sample.Sampler) (int, error
 	return id, nil
 }
 
+// next is Next for one who wants up to so many tokens in a row: where it serves, the device chooses them itself, and those
+// that follow may be under way when it returns. seq.Land puts the session after the last of those given out.
+func (s *Session) next(ctx context.Context, sampler *sample.Sampler, most int) (int, error) {
+	if s.tokens == 0 {
+		return 0, fmt.Errorf("next token: %w", ErrEmptyPrompt)
+	}
+	id, err := s.seq.Ahead(ctx, sampler, most)
+	if errors.Is(err, mamba.ErrGrounded) {
+		return s.Next(ctx, sampler)
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.tokens++
+	sampler.Accept(id)
+	return id, nil
+}
+
 func (s *Session) choose(ctx context.Context, sampler *sample.Sampler) (int, error) {
 	if s.tokens == 0 {
 		return 0, fmt.Errorf("next token: %w", ErrEmptyPrompt)

@@ -162,10 +162,12 @@ func TestDraw(t *testing.T) {
 
 // TestDrawVocabulary: the same over a whole vocabulary.
 func TestDrawVocabulary(t *testing.T) {
-	b := bench{t, NewSet(vulkantest.Open(t), Tuning{Top: 32, Draw: 128}), true, true}
+	dev := vulkantest.Open(t)
 	r := rand.New(rand.NewPCG(23, 24))
-	for _, p := range drawParams() {
-		b.sub(fmt.Sprintf("%+v", p), func(b bench) {
+	for i, p := range drawParams() {
+		lanes := []int{128, 512}[i%2]
+		b := bench{t, NewSet(dev, Tuning{Top: 32, Draw: lanes}), true, true}
+		b.sub(fmt.Sprintf("%d lanes %+v", lanes, p), func(b bench) {
 			dr, s := b.drawer(p, vocabulary, nil)
 			for _, scale := range []float64{2.5, 0, 0.01, 30} {
 				logits := random(r, vocabulary, scale)

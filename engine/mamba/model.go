@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/kernel"
@@ -73,7 +74,10 @@ type Model struct {
 
 	mu      sync.Mutex // guards what follows, and the device while a program runs
 	scratch *scratch
-	kept    *vulkan.Buffer // the state of the sequence at work, as it was before a program of several submissions
+	deck    *deck // also the state of the sequence at work, as it was before a program of several submissions
+
+	stepTime time.Duration // of a step, lately; 0: none was timed
+	ahead    int           // steps in flight; 0: by their time
 }
 
 // Load puts the checkpoint's weights on the device. On an error what was allocated is released with the device.
@@ -87,9 +91,8 @@ func Load(ctx context.Context, dev *vulkan.Device, ck *checkpoint.Checkpoint, o 
 	if m.scratch, err = m.newScratch(m.chunk); err != nil {
 		return nil, fmt.Errorf("scratch memory for chunks of %d tokens: %w", m.chunk, err)
 	}
-	_, _, state := stateLayout(ck.Config, dev.Limits())
-	if m.kept, err = dev.NewBuffer("state kept", vulkan.Scratch, state); err != nil {
-		return nil, err
+	if m.deck, err = m.newDeck(); err != nil {
+		return nil, fmt.Errorf("scratch memory for states: %w", err)
 	}
 	if m.params, err = loadParameters(ctx, m.kernels, ck, o); err != nil {
 		return nil, err

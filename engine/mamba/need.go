@@ -9,9 +9,9 @@ import (
 	"kestrel/engine/weights"
 )
 
-// Requests are all buffers that the model and one session make, in the order in which they are made: scratch for chunks,
-// weights, state, logits. The length of the text does not enter. Nothing of the weights is read: for the need in another
-// precision ask with Checkpoint.As. Device.PlanAllocation says what they allocate.
+// Requests are all buffers that the model and one session make, in the order in which they are made: scratch for chunks
+// and for decoding ahead, weights, state, logits. The length of the text does not enter. Nothing of the weights is read:
+// for the need in another precision ask with Checkpoint.As. Device.PlanAllocation says what they allocate.
 //
 // Chunk and Tuning of o count. LoadRequests while loading, the choice among the k largest logits and the logits of all positions come on top where they
 // are used.
@@ -28,7 +28,7 @@ func Requests(ck *checkpoint.Checkpoint, info vulkan.DeviceInfo, o Options) []vu
 		add(vulkan.Scratch, halfBytes(ck.Config, chunk))
 	}
 	_, _, state := stateLayout(ck.Config, lim)
-	add(vulkan.Scratch, state)
+	list = append(list, newDeckParts(ck.Config, lim).requests()...)
 	tensors(ck, func(t weights.Tensor) {
 		for _, b := range kernel.MatrixBytes(t, lim) {
 			add(vulkan.Weights, b)

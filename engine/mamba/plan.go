@@ -14,12 +14,12 @@ type place struct {
 }
 
 // step plans one token: four dispatches a layer. The id is ids[0].
-func (m *Model) step(e *kernel.Encoder, sc *scratch, p place) {
+func (m *Model) step(e *kernel.Encoder, sc *scratch, p place, ids vulkan.View) {
 	h, az, x, dbc := sc.h.Whole(), sc.az.Whole(), sc.x.Whole(), sc.dbc.Whole()
 	y, gate := az, sc.delta.Whole() // free in a step
 	hs, _, xs, dbcs := strides(m.Config)
 
-	e.Embed(m.params.embed, sc.ids.Whole(), h, 1)
+	e.Embed(m.params.embed, ids, h, 1)
 	for i := range m.params.layers {
 		l := m.layer(i, p)
 		// x, gate = silu(conv(a)), silu(z);  a, z = split(in_proj norm(h))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/kernel"
@@ -28,8 +29,9 @@ type Sequence struct {
 	programs map[programKey]*vulkan.Program
 	step     *vulkan.Program
 	stats    vulkan.Stats
-	keep     *vulkan.Program // state to Model.kept, and back: made when first needed
+	keep     *vulkan.Program // state to Model.deck, and back: made when first needed
 	putBack  *vulkan.Program
+	flight   flight
 	closed   bool // guarded by the model's mutex
 }
 
@@ -82,8 +84,8 @@ func (m *Model) NewSequence() (*Sequence, error) {
 	return q, nil
 }
 
-// lock takes the model for one operation on the sequence; the caller unlocks q.m.mu.
-func (q *Sequence) lock(op string) error {
+// open takes the model for one operation on the sequence; the caller unlocks q.m.mu.
+func (q *Sequence) open(op string) error {
 	q.m.mu.Lock()
 	if q.closed {
 		q.m.mu.Unlock()
@@ -92,14 +94,30 @@ func (q *Sequence) lock(op string) error {
 	return nil
 }
 
+// lock is open for an operation that wants the sequence where its caller believes it to be, with nothing under way.
+func (q *Sequence) lock(op string) error {
+	if err := q.open(op); err != nil {
+		return err
+	}
+	if err := q.land(); err != nil {
+		q.m.mu.Unlock()
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return nil
+}
+
 // Close releases the sequence's memory; other calls then give vulkan.ErrClosed. It waits for one that is under way, and
 // may be called twice.
 func (q *Sequence) Close() {
-	if q.lock("close") != nil {
+	if q.open("close") != nil {
 		return
 	}
 	defer q.m.mu.Unlock()
 	q.closed = true
+	if q.flight.active {
+		q.flight.active, q.m.deck.owner = false, nil
+	}
+	q.flight.free() // waits for what is under way
 	for _, p := range q.programs {
 		p.Free()
 	}
@@ -124,15 +142,21 @@ func (q *Sequence) play(ctx context.Context, p *vulkan.Program) error {
 	if q.stats.Submissions == 1 {
 		return p.Run(ctx)
 	}
+	if ahead := q.m.deck.owner; ahead != nil { // what it keeps makes room
+		if err := ahead.land(); err != nil {
+			return err
+		}
+	}
+	kept := q.m.deck.kept[0].View(0, q.state.Size())
 	if q.keep == nil {
 		copying := func(name string, dst, src vulkan.View) (*vulkan.Program, error) {
 			return q.m.kernels.Record(ctx, name, func(e *kernel.Encoder) { e.Copy(dst, src) })
 		}
 		var err error
-		if q.putBack, err = copying("put state back", q.state.Whole(), q.m.kept.Whole()); err != nil {
+		if q.putBack, err = copying("put state back", q.state.Whole(), kept); err != nil {
 			return err
 		}
-		if q.keep, err = copying("keep state", q.m.kept.Whole(), q.state.Whole()); err != nil {
+		if q.keep, err = copying("keep state", kept, q.state.Whole()); err != nil {
 			return err
 		}
 	}
@@ -153,15 +177,26 @@ func (q *Sequence) Step(ctx context.Context, id int) error {
 		return err
 	}
 	defer q.m.mu.Unlock()
+	return q.stepLocked(ctx, id)
+}
+
+func (q *Sequence) stepLocked(ctx context.Context, id int) error {
 	if q.step == nil {
 		var err error
-		q.step, err = q.m.kernels.Record(ctx, "step", func(e *kernel.Encoder) { q.m.step(e, q.m.scratch, q.place) })
+		q.step, err = q.m.kernels.Record(ctx, "step", func(e *kernel.Encoder) {
+			q.m.step(e, q.m.scratch, q.place, q.m.scratch.ids.Whole())
+		})
 		if err != nil {
 			return err
 		}
 	}
 	putIDs(q.m.scratch, []int{id})
-	return q.play(ctx, q.step)
+	start := time.Now()
+	err := q.play(ctx, q.step)
+	if err == nil {
+		q.m.timed(time.Since(start))
+	}
+	return err
 }
 
 // keptPrograms bounds the recorded chunk lengths a sequence keeps: whole chunks repeat, remainders seldom.
@@ -329,7 +364,7 @@ func (q *Sequence) Reset() error {
 
 // Profile sums the kernel times of the programs this sequence holds, where the device measures them.
 func (q *Sequence) Profile() []vulkan.KernelTime {
-	if q.lock("profile") != nil {
+	if q.open("profile") != nil {
 		return nil
 	}
 	defer q.m.mu.Unlock()
@@ -352,6 +387,9 @@ func (q *Sequence) Profile() []vulkan.KernelTime {
 	}
 	add(q.step)
 	for _, p := range q.programs {
+		add(p)
+	}
+	for _, p := range q.flight.programs() {
 		add(p)
 	}
 	return out

@@ -173,10 +173,11 @@ func (s *Sampler) SampleTop(ids []int32, logits []float32) (int, error) {
 }
 
 func (s *Sampler) penalize(logit float32) float32 {
+	// rounded, not fused with what follows, as on the device
 	if logit < 0 {
-		return logit * s.rule.Penalty
+		return float32(logit * s.rule.Penalty)
 	}
-	return logit * s.rule.Relief
+	return float32(logit * s.rule.Relief)
 }
 
 // largest returns the first of the largest, and checks them all.
