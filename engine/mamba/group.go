@@ -95,6 +95,12 @@ func (g *Group) lock(op string, slot int, q *Sequence) error {
 		g.m.mu.Unlock()
 		return fmt.Errorf("%s: the group or the session is %w", op, vulkan.ErrClosed)
 	}
+	if q != nil {
+		if err := q.land(); err != nil {
+			g.m.mu.Unlock()
+			return fmt.Errorf("%s: %w", op, err)
+		}
+	}
 	return nil
 }
 
