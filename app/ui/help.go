@@ -95,6 +95,8 @@ func (w *window) shortcuts() []shortcut {
 		shortcut{"F1", look.T("ui.help.help")},
 		shortcut{"F2", look.T("ui.help.rename")},
 		shortcut{look.T("ui.key.delete"), look.T("ui.help.delete")},
+		shortcut{look.T("ui.key.scroll"), look.T("ui.help.scroll")},
+		shortcut{look.T("ui.key.menu"), look.T("ui.help.context")},
 		shortcut{"Tab", look.T("ui.help.tab")},
 		shortcut{"Alt", look.T("ui.help.menu")},
 	)

@@ -10,6 +10,7 @@ import (
 
 	"kestrel/app/session"
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/markdown"
 	"kestrel/app/ui/parts"
 )
 
@@ -54,14 +55,14 @@ func (n *notices) add(text string) {
 func (n *notices) rebuild() {
 	n.object.Objects = nil
 	for i, text := range n.texts {
-		label := parts.Text(text)
-		label.Selectable = true
+		said := markdown.New() // to be selected and copied
+		said.SetPlain(text, markdown.Plain{})
 		closer := parts.NewIconButton("", theme.CancelIcon(), look.T("ui.notice.close"), n.w.bar.tell, func() {
 			n.texts = append(n.texts[:i:i], n.texts[i+1:]...)
 			n.rebuild()
 		})
 		icon := container.NewCenter(widget.NewIcon(theme.NewWarningThemedResource(theme.WarningIcon())))
-		n.object.Add(parts.On(look.ColorCard, 0, container.NewBorder(nil, nil, container.NewPadded(icon), container.NewCenter(closer), label)))
+		n.object.Add(parts.On(look.ColorCard, 0, container.NewBorder(nil, nil, container.NewPadded(icon), container.NewCenter(closer), container.NewPadded(container.NewPadded(said)))))
 	}
 	if n.w.body != nil {
 		n.w.body.Refresh()

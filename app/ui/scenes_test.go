@@ -11,7 +11,6 @@ import (
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/test"
-	"fyne.io/fyne/v2/widget"
 
 	"kestrel/app/document"
 	"kestrel/app/library"
@@ -21,6 +20,7 @@ import (
 	"kestrel/app/store"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/look/looktest"
+	"kestrel/app/ui/markdown"
 	"kestrel/app/ui/parts"
 	"kestrel/app/ui/settings"
 	"kestrel/engine"
@@ -153,8 +153,8 @@ func (b *bench) tab(key string) {
 // test's, which is another each time.
 func (b *bench) usualFolder() {
 	looktest.Walk(b.w.Canvas(), func(o fyne.CanvasObject) {
-		if l, ok := o.(*widget.Label); ok && l.Text == b.s.Dir() {
-			l.SetText("~/.local/share/kestrel")
+		if v, ok := o.(*markdown.View); ok && v.Text() == b.s.Dir() {
+			v.SetPlain("~/.local/share/kestrel", markdown.Plain{})
 		}
 	})
 }

@@ -29,7 +29,7 @@ type card struct {
 	notes    *markdown.View
 	progress *widget.ProgressBar
 	status   *caption
-	words    *widget.Select
+	words    *parts.Select
 	wordsOf  *caption
 	start    *parts.Button
 	pause    *parts.Button
@@ -61,7 +61,8 @@ func newCard(v *View, d *session.Document) *card {
 	for _, n := range wordChoices {
 		options = append(options, strconv.Itoa(n))
 	}
-	c.words = widget.NewSelect(options, nil)
+	c.words = parts.NewSelect(options, nil)
+	c.words.PlaceHolder = "1000" // which decides its width
 	c.words.SetSelected(strconv.Itoa(session.DefaultWords))
 	c.start = parts.NewButton(look.T("chat.start"), func() {
 		words, err := strconv.Atoi(c.words.Selected)
@@ -76,6 +77,10 @@ func newCard(v *View, d *session.Document) *card {
 	c.resume = parts.NewButton(look.T("chat.resume"), func() { v.session.Resume(c.doc.ID) }).Primary()
 	c.resume.SetIcon(theme.MediaPlayIcon())
 	c.cancel = parts.NewButton("", func() { v.session.Cancel(c.doc.ID) })
+	for _, b := range []*parts.Button{c.start, c.pause, c.resume, c.cancel} {
+		b.OnFocused = func() { v.thread.show(b) }
+	}
+	c.words.OnFocused = func() { v.thread.show(c.words) }
 	if d.Wanted > 0 {
 		n := strconv.Itoa(d.Wanted)
 		if c.words.SetSelected(n); c.words.Selected != n {

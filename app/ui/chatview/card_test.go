@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2/test"
-	"fyne.io/fyne/v2/widget"
 
 	"kestrel/app/document"
 	"kestrel/app/session"
 	"kestrel/app/session/sessiontest"
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/parts"
 )
 
 func book() session.Document {
@@ -45,7 +45,7 @@ func TestDocumentFromDropToSummary(t *testing.T) {
 	s.showDocument(func(d *session.Document) {})
 	s.shows("EPUB", "3.2 MiB", "1,225 pages", "562,000 words", "760,000 tokens", "About 14 min 0 s to read", "Longer than the 2,048 tokens")
 	for _, o := range laidOut(s.w.Content()) {
-		if sel, ok := o.(*widget.Select); ok {
+		if sel, ok := o.(*parts.Select); ok {
 			sel.SetSelected("300")
 		}
 	}

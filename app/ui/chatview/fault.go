@@ -48,6 +48,7 @@ func (v *View) newFault(p *session.Problem, again func()) *faultBox {
 	f.text.SetPlain(problemText(p), markdown.Plain{})
 	add := func(text string, do func()) *parts.Button {
 		b := parts.NewButton(text, do)
+		b.OnFocused = func() { v.thread.show(b) }
 		f.buttons = append(f.buttons, b)
 		return b
 	}

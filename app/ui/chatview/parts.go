@@ -126,19 +126,21 @@ func (s *shade) CreateRenderer() fyne.WidgetRenderer { return widget.NewSimpleRe
 type bar struct {
 	objects []fyne.CanvasObject
 	hint    *caption
-	about   *caption // what stands there otherwise
+	about   *caption              // what stands there otherwise
+	focused func(b *parts.Button) // the keyboard is at a button
 
 	at, y float32 // where it stands
 	right bool    // captions end there; else they begin there
 	room  float32 // for captions
 }
 
-func newBar() *bar {
-	return &bar{hint: newCaption(""), about: newCaption("")}
+func newBar(focused func(*parts.Button)) *bar {
+	return &bar{hint: newCaption(""), about: newCaption(""), focused: focused}
 }
 
 func (b *bar) button(icon fyne.Resource, hint string, tapped func()) *parts.Button {
 	button := parts.NewIconButton("", muted(icon), hint, b.tell, tapped)
+	button.OnFocused = func() { b.focused(button) }
 	b.objects = append(b.objects, button)
 	return button
 }

@@ -121,3 +121,42 @@ func TestRevealAndMark(t *testing.T) {
 		t.Errorf("the needle is at %v of %v", at, s.v.thread.scroll.Size().Height)
 	}
 }
+
+// TestFocusIsSeen: what Tab and Shift+Tab go to is scrolled into sight, up to the
+// first message and back.
+func TestFocusIsSeen(t *testing.T) {
+	s := newStage(t, look.Options{}, look.English, nil)
+	s.fake.UpdateConversation(talk(12))
+	s.drain()
+	c, driver := s.w.Canvas(), fyne.CurrentApp().Driver()
+	c.Focus(s.v.composer.entry)
+	for _, previous := range []bool{true, false} {
+		for step := range 400 {
+			if previous {
+				c.FocusPrevious()
+			} else {
+				c.FocusNext()
+			}
+			o := c.Focused().(fyne.CanvasObject)
+			if o == s.v.composer.entry {
+				break
+			}
+			if o == s.v.jump || o == s.v.composer.attach || o == s.v.composer.send {
+				continue
+			}
+			top := driver.AbsolutePositionForObject(o).Y
+			if top < -1 || top+min(o.Size().Height, 40) > s.v.thread.scroll.Size().Height+1 {
+				t.Fatalf("step %d, back %v: %T has the focus at %g of %g", step, previous, o, top, s.v.thread.scroll.Size().Height)
+			}
+			if previous && s.v.thread.scroll.Offset.Y == 0 && top < 60 {
+				break // the first message
+			}
+		}
+		if previous && s.v.thread.scroll.Offset.Y > 60 {
+			t.Fatalf("Shift+Tab ends at %g", s.v.thread.scroll.Offset.Y)
+		}
+	}
+	if s.v.thread.distance() > 60 {
+		t.Errorf("Tab ends %g above the end", s.v.thread.distance())
+	}
+}

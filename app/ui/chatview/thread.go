@@ -125,6 +125,23 @@ func (t *thread) reveal(key string) bool {
 	return false
 }
 
+// show scrolls as far as it takes to see an object of a row, or its beginning
+// where it is higher than the viewport.
+func (t *thread) show(o fyne.CanvasObject) {
+	if !t.scroll.Visible() || t.flowing {
+		return
+	}
+	driver := fyne.CurrentApp().Driver()
+	top := driver.AbsolutePositionForObject(o).Y - driver.AbsolutePositionForObject(t.scroll).Y
+	below := top + o.Size().Height - t.scroll.Size().Height
+	switch {
+	case top < 0 && below <= 0:
+		t.moveTo(t.scroll.Offset.Y + top - rowGap)
+	case below > 0 && top > 0:
+		t.moveTo(t.scroll.Offset.Y + min(below, top) + rowGap)
+	}
+}
+
 func (t *thread) height(e entry) float32 {
 	if h, ok := t.heights[e.key]; ok {
 		return h

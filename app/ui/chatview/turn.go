@@ -52,7 +52,7 @@ func newTurn(c *View, m *session.Message) *turn {
 	t.ExtendBaseWidget(t)
 	t.body = c.newBody()
 	t.state = newCaption("")
-	t.bar = newBar()
+	t.bar = newBar(func(b *parts.Button) { c.thread.show(b) })
 	if t.user {
 		t.bubble = newShade(look.ColorBubble, 12)
 	}
@@ -81,6 +81,7 @@ func (v *View) newBody() *markdown.View {
 	m.OnKey = v.typedKey
 	m.OnRune = v.typedRune
 	m.OnResized = v.reflowSoon
+	m.OnFocused = func() { v.thread.show(m) }
 	m.OnShortcut = v.passShortcut
 	m.OnDragged = func(p fyne.Position) { v.dragged(m, p) }
 	return m

@@ -2,6 +2,7 @@ package markdown
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -42,6 +43,38 @@ func readLink(to string) link {
 	return link{shown: clean(to)}
 }
 
+// links are the addresses in the text, each once.
+func (v *View) links() (all []string) {
+	for _, l := range v.leaves {
+		for _, s := range l.spans {
+			if s.link != "" && !slices.Contains(all, s.link) {
+				all = append(all, s.link)
+			}
+		}
+	}
+	return all
+}
+
+// chooseLink lets the keyboard choose among links.
+func (v *View) chooseLink(links []string) {
+	c := fyne.CurrentApp().Driver().CanvasForObject(v)
+	if c == nil {
+		return
+	}
+	var items []*fyne.MenuItem
+	for _, to := range links[:min(len(links), mostLinks)] {
+		shown := []rune(readLink(to).shown)
+		if len(shown) > longestLink {
+			shown = append(shown[:longestLink], '…')
+		}
+		items = append(items, fyne.NewMenuItem(string(shown), func() { v.follow(to) }))
+	}
+	widget.ShowPopUpMenuAtPosition(fyne.NewMenu("", items...), c, v.corner())
+}
+
+// Bounds of the menu of links.
+const mostLinks, longestLink = 20, 60
+
 // follow shows where a link leads, and opens it if the user agrees.
 func (v *View) follow(to string) {
 	window := windowOf(v)
@@ -49,24 +82,23 @@ func (v *View) follow(to string) {
 		return
 	}
 	l := readLink(to)
-	address := widget.NewLabel(l.shown)
-	address.Wrapping = fyne.TextWrapBreak
-	address.Selectable = true
+	address := New()
+	address.SetPlain(l.shown, Plain{})
 	text := look.T("markdown.linkLeads")
 	if !l.open {
 		text = look.T("markdown.linkRefused")
 	}
 	said := widget.NewLabel(text)
 	said.Wrapping = fyne.TextWrapWord
-	content := container.NewVBox(said, address)
+	content := container.NewVBox(said, container.NewPadded(address))
 	d := dialog.NewCustomWithoutButtons(look.T("markdown.link"), content, window)
-	copied := widget.NewButton(look.T("markdown.copyAddress"), func() {
+	copied := newKeyButton(look.T("markdown.copyAddress"), func() {
 		fyne.CurrentApp().Clipboard().SetContent(l.shown)
 		d.Hide()
 	})
-	buttons := []fyne.CanvasObject{widget.NewButton(look.T("markdown.cancel"), func() { d.Hide() }), copied}
+	buttons := []fyne.CanvasObject{newKeyButton(look.T("markdown.cancel"), func() { d.Hide() }), copied}
 	if l.open {
-		open := widget.NewButton(look.T("markdown.open"), func() {
+		open := newKeyButton(look.T("markdown.open"), func() {
 			d.Hide()
 			if err := fyne.CurrentApp().OpenURL(l.url); err != nil {
 				dialog.ShowError(err, window)
@@ -78,6 +110,7 @@ func (v *View) follow(to string) {
 	d.SetButtons(buttons)
 	d.Resize(fyne.NewSize(460, 0))
 	d.Show()
+	window.Canvas().Focus(buttons[len(buttons)-1].(fyne.Focusable))
 }
 
 func windowOf(o fyne.CanvasObject) fyne.Window {

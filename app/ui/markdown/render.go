@@ -266,9 +266,31 @@ func (r *renderer) marked(l *leaf, ln *line, top float32) {
 	}
 }
 
+// keyButton is a button that Enter presses too, and that passes other keys on.
+type keyButton struct{ widget.Button }
+
+func newKeyButton(text string, tapped func()) *keyButton {
+	b := &keyButton{}
+	b.Text, b.OnTapped = text, tapped
+	b.ExtendBaseWidget(b)
+	return b
+}
+
+// TypedKey presses the button on Enter as on Space.
+func (b *keyButton) TypedKey(e *fyne.KeyEvent) {
+	switch e.Name {
+	case fyne.KeyReturn, fyne.KeyEnter:
+		b.Tapped(nil)
+	case fyne.KeySpace:
+		b.Button.TypedKey(e)
+	default:
+		pass(b, e)
+	}
+}
+
 // copyButton copies a block of code.
 type copyButton struct {
-	widget.Button
+	keyButton
 	code string
 }
 

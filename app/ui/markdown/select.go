@@ -210,6 +210,9 @@ func (v *View) focus() {
 func (v *View) FocusGained() {
 	if v.focused = !v.clicked; v.focused {
 		v.sync()
+		if v.OnFocused != nil {
+			v.OnFocused()
+		}
 	}
 }
 
@@ -231,15 +234,36 @@ func (v *View) TypedRune(r rune) {
 	}
 }
 
-// TypedKey hands keys on.
+// TypedKey follows a link or opens the menu, and hands other keys on: to the
+// canvas, unless OnKey is set.
 func (v *View) TypedKey(e *fyne.KeyEvent) {
-	if e.Name == fyne.KeyEscape && v.Selected() != "" {
+	switch links := v.links(); {
+	case e.Name == fyne.KeyEscape && v.Selected() != "":
 		v.ClearSelection()
-		return
-	}
-	if v.OnKey != nil {
+	case (e.Name == fyne.KeyReturn || e.Name == fyne.KeyEnter) && len(links) == 1:
+		v.follow(links[0])
+	case (e.Name == fyne.KeyReturn || e.Name == fyne.KeyEnter) && len(links) > 1:
+		v.chooseLink(links)
+	case e.Name == desktop.KeyMenu:
+		v.menu(v.corner())
+	case v.OnKey != nil:
 		v.OnKey(e)
+	default:
+		pass(v, e)
 	}
+}
+
+// pass hands a key to the handler of the canvas that o is on.
+func pass(o fyne.CanvasObject, e *fyne.KeyEvent) {
+	if c := fyne.CurrentApp().Driver().CanvasForObject(o); c != nil && c.OnTypedKey() != nil {
+		c.OnTypedKey()(e)
+	}
+}
+
+// corner is where a menu opens that the keyboard asks for.
+func (v *View) corner() fyne.Position {
+	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(v)
+	return fyne.NewPos(at.X+8, max(at.Y, at.Y+v.from)+8)
 }
 
 // TypedShortcut copies and selects all.

@@ -2,6 +2,7 @@ package markdown
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -282,8 +283,47 @@ func TestLinkIsOpenedAfterItsAddressWasShown(t *testing.T) {
 	}
 }
 
-func overlay(w fyne.Window) (texts string, buttons map[string]*widget.Button) {
-	buttons = map[string]*widget.Button{}
+// TestLinksByKeyboard: Enter follows the link of a text, or lets one choose among
+// several, and the key for menus opens the text's.
+func TestLinksByKeyboard(t *testing.T) {
+	for text, menu := range map[string][]string{
+		"See [this](https://example.org/page), and [this](https://example.org/page) again.": nil,
+		"See [this](https://example.org/a) or [that](https://example.org/b).":               {"https://example.org/a", "https://example.org/b"},
+	} {
+		v, w := shown(t, text, 400, 300)
+		w.Canvas().Focus(v)
+		v.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+		if menu != nil {
+			var labels []string
+			for _, i := range looktest.Menu(w.Canvas()) {
+				labels = append(labels, i.Label)
+			}
+			if !slices.Equal(labels, menu) {
+				t.Fatalf("%s: the menu has %q, want %q", text, labels, menu)
+			}
+			w.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyDown})
+			w.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+		}
+		texts, _ := overlay(w)
+		if !strings.Contains(texts, "https://example.org/") {
+			t.Fatalf("%s: Enter shows %q", text, texts)
+		}
+		app := &openedApp{App: fyne.CurrentApp()}
+		fyne.SetCurrentApp(app)
+		w.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+		if len(app.opened) != 1 {
+			t.Errorf("%s: opened %v", text, app.opened)
+		}
+		w.Canvas().Focus(v)
+		v.TypedKey(&fyne.KeyEvent{Name: desktop.KeyMenu})
+		if len(looktest.Menu(w.Canvas())) == 0 {
+			t.Errorf("%s: no menu", text)
+		}
+	}
+}
+
+func overlay(w fyne.Window) (texts string, buttons map[string]*keyButton) {
+	buttons = map[string]*keyButton{}
 	top := w.Canvas().Overlays().Top()
 	if top == nil {
 		return "", buttons
@@ -292,7 +332,9 @@ func overlay(w fyne.Window) (texts string, buttons map[string]*widget.Button) {
 		switch o := o.(type) {
 		case *widget.Label:
 			texts += o.Text + "\n"
-		case *widget.Button:
+		case *View:
+			texts += o.Text() + "\n"
+		case *keyButton:
 			buttons[o.Text] = o
 		}
 	}

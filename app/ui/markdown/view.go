@@ -17,6 +17,8 @@ type View struct {
 	// OnKey is given the keys that the view itself has no use for while it has
 	// the focus, such as Escape.
 	OnKey func(*fyne.KeyEvent)
+	// OnFocused is told that the keyboard brought the focus.
+	OnFocused func()
 	// OnRune is given the characters that are typed meanwhile.
 	OnRune func(rune)
 	// OnShortcut is the same for shortcuts.

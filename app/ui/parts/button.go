@@ -22,6 +22,9 @@ func Pass(o fyne.CanvasObject, ev *fyne.KeyEvent) {
 // the mouse is on it or it has the focus.
 type Button struct {
 	widget.Button
+	// OnFocused, if set, is told that it has the focus.
+	OnFocused func()
+
 	hint string
 	tell func(hint string) // "" when it is over
 }
@@ -98,7 +101,14 @@ func (b *Button) MouseIn(ev *desktop.MouseEvent) { b.Button.MouseIn(ev); b.say(b
 func (b *Button) MouseOut() { b.Button.MouseOut(); b.say("") }
 
 // FocusGained tells the hint, and scrolls the button into sight.
-func (b *Button) FocusGained() { b.Button.FocusGained(); reveal(b); b.say(b.hint) }
+func (b *Button) FocusGained() {
+	b.Button.FocusGained()
+	reveal(b)
+	if b.OnFocused != nil {
+		b.OnFocused()
+	}
+	b.say(b.hint)
+}
 
 // FocusLost ends the hint.
 func (b *Button) FocusLost() { b.Button.FocusLost(); b.say("") }
@@ -119,6 +129,10 @@ func NewEntry() *Entry {
 	return e
 }
 
+// AcceptsTab is false: Tab goes to the next widget, also from an entry of several
+// lines.
+func (e *Entry) AcceptsTab() bool { return false }
+
 // FocusGained scrolls the entry into sight.
 func (e *Entry) FocusGained() { e.Entry.FocusGained(); reveal(e) }
 
@@ -134,7 +148,11 @@ func (e *Entry) TypedKey(ev *fyne.KeyEvent) {
 }
 
 // Select is a choice out of a list that passes on keys it has no use for.
-type Select struct{ widget.Select }
+type Select struct {
+	widget.Select
+	// OnFocused, if set, is told that it has the focus.
+	OnFocused func()
+}
 
 // NewSelect returns a choice.
 func NewSelect(options []string, changed func(string)) *Select {
@@ -146,7 +164,13 @@ func NewSelect(options []string, changed func(string)) *Select {
 }
 
 // FocusGained scrolls the choice into sight.
-func (s *Select) FocusGained() { s.Select.FocusGained(); reveal(s) }
+func (s *Select) FocusGained() {
+	s.Select.FocusGained()
+	reveal(s)
+	if s.OnFocused != nil {
+		s.OnFocused()
+	}
+}
 
 // TypedKey opens the list on Enter as on Space.
 func (s *Select) TypedKey(ev *fyne.KeyEvent) {

@@ -64,16 +64,6 @@ func Ask(w fyne.Window, title, value, yes string, do func(text string)) {
 	e.TypedShortcut(&fyne.ShortcutSelectAll{})
 }
 
-// Tell shows a message.
-func Tell(w fyne.Window, title, text string) {
-	var d *dialog.CustomDialog
-	ok := NewButton(look.T("parts.close"), func() { d.Hide() }).Primary()
-	label := Text(text)
-	label.Selectable = true
-	d = Show(w, title, fyne.NewSize(480, 0), label, ok)
-	w.Canvas().Focus(ok)
-}
-
 // PathKind says what AskPath is about.
 type PathKind int
 

@@ -19,6 +19,7 @@ import (
 	"kestrel/app/session"
 	"kestrel/app/store"
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/markdown"
 	"kestrel/app/ui/parts"
 )
 
@@ -183,9 +184,8 @@ func dataPage(o Options) fyne.CanvasObject {
 	}
 	show()
 	dir := o.Store.Dir()
-	path := widget.NewLabel(dir)
-	path.Selectable = true
-	path.Wrapping = fyne.TextWrapBreak
+	path := markdown.New() // to be selected and copied
+	path.SetPlain(dir, markdown.Plain{})
 	forget := parts.NewButton(look.T("settings.states.forget"), func() { do(o.Store.DropStates, show) })
 	erase := parts.NewButton(look.T("settings.erase"), func() {
 		parts.Confirm(o.Window, look.T("settings.erase"), look.T("settings.erase.text"), look.T("settings.erase.yes"), func() {
@@ -193,7 +193,7 @@ func dataPage(o Options) fyne.CanvasObject {
 		})
 	}).Danger()
 	return parts.Column(
-		parts.Text(look.T("settings.where")), path,
+		parts.Text(look.T("settings.where")), inset(path),
 		container.NewHBox(parts.NewButton(look.T("settings.open"), func() {
 			if err := o.OpenURL(folderURL(dir)); err != nil {
 				o.Problem(err)
@@ -207,6 +207,11 @@ func dataPage(o Options) fyne.CanvasObject {
 		widget.NewSeparator(),
 		container.NewHBox(erase),
 	)
+}
+
+// inset gives text the space around it that a label has.
+func inset(text fyne.CanvasObject) fyne.CanvasObject {
+	return container.New(layout.NewCustomPaddedLayout(0, theme.Padding(), theme.InnerPadding(), theme.InnerPadding()), text)
 }
 
 // folderURL is the address of a folder, for the desktop to open.

@@ -12,13 +12,13 @@ import (
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/layout"
 	"fyne.io/fyne/v2/test"
-	"fyne.io/fyne/v2/widget"
 
 	"kestrel/app/session"
 	"kestrel/app/session/sessiontest"
 	"kestrel/app/store"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/look/looktest"
+	"kestrel/app/ui/markdown"
 	"kestrel/app/ui/parts"
 )
 
@@ -338,8 +338,8 @@ func TestPictures(t *testing.T) {
 			b.tab(i)
 			if name == "data" { // the folder is another each time
 				looktest.Walk(b.w.Canvas(), func(o fyne.CanvasObject) {
-					if l, ok := o.(*widget.Label); ok && l.Text == b.s.Dir() {
-						l.SetText("~/.local/share/kestrel")
+					if v, ok := o.(*markdown.View); ok && v.Text() == b.s.Dir() {
+						v.SetPlain("~/.local/share/kestrel", markdown.Plain{})
 					}
 				})
 			}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
+	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"kestrel/app/ui/parts"
@@ -79,6 +81,12 @@ func (l *list) TypedKey(ev *fyne.KeyEvent) {
 	case fyne.KeyDelete:
 		if l.at < len(v.rows) {
 			v.remove(v.rows[l.at])
+		}
+	case desktop.KeyMenu:
+		if l.at < len(v.rows) {
+			at := fyne.CurrentApp().Driver().AbsolutePositionForObject(l)
+			row := l.MinSize().Height + theme.Padding()
+			v.menu(v.rows[l.at], at.AddXY(row, max(0, min(row*float32(l.at+1)-l.GetScrollOffset(), l.Size().Height))))
 		}
 	case fyne.KeyUp, fyne.KeyDown, fyne.KeySpace:
 		if ev.Name == fyne.KeyUp && l.at == 0 {
