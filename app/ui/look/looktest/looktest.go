@@ -25,10 +25,21 @@ import (
 func App(t testing.TB, o look.Options, l look.Language) fyne.App {
 	t.Helper()
 	a := test.NewTempApp(t)
+	tellTime()
 	a.Settings().SetTheme(look.New(o))
 	look.SetLanguage(l)
 	t.Cleanup(func() { look.SetLanguage(look.English) })
 	return a
+}
+
+// tellTime has Fyne look at the clock, which it does only when it paints:
+// widgets that are made a minute after the last picture would else count as
+// unused for a minute, and be thrown away by the next.
+func tellTime() {
+	w := test.NewWindow(nil)
+	w.Resize(fyne.NewSize(1, 1))
+	w.Canvas().Capture()
+	w.Close()
 }
 
 // Update, as an environment variable, has Picture write the pictures rather

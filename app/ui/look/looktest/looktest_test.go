@@ -2,7 +2,10 @@ package looktest
 
 import (
 	"image"
+	"os"
+	"os/exec"
 	"testing"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -54,5 +57,24 @@ func TestCompare(t *testing.T) {
 	}
 	if err := Compare(near, base); err != nil {
 		t.Errorf("a small difference: %v", err)
+	}
+}
+
+// TestLongAfterThePicture: a picture that is taken after long work without one is
+// as good as the next. It runs with a Fyne that thinks a tenth of a second long.
+func TestLongAfterThePicture(t *testing.T) {
+	if os.Getenv("FYNE_CACHE") == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestLongAfterThePicture$")
+		cmd.Env = append(os.Environ(), "FYNE_CACHE=100ms")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	time.Sleep(300 * time.Millisecond)
+	o := look.Options{Mode: look.Light}
+	first := picture(t, o, look.English, 0, "text")
+	if err := Compare(first, picture(t, o, look.English, 0, "text")); err != nil {
+		t.Error(err)
 	}
 }
