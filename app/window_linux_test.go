@@ -334,3 +334,91 @@ func TestWithoutDisplay(t *testing.T) {
 		})
 	}
 }
+
+// TestSmallScreen: the window fits on a small screen at any size of text, and its
+// views open and close by the keyboard.
+func TestSmallScreen(t *testing.T) {
+	for name, p := range map[string]settings.Preferences{
+		"dark-zh":  {Mode: look.Dark, Language: look.Chinese, Size: 14},
+		"light-en": {Mode: look.Light, Language: look.English, Size: 14},
+		"large-zh": {Mode: look.Dark, Language: look.Chinese, Size: 24, ShowMonitor: true, Welcomed: true},
+		"large-en": {Mode: look.Light, Language: look.English, Size: 24, ShowMonitor: true, Welcomed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scr := newScreen(t, 1024, 640)
+			home := t.TempDir()
+			s, err := store.Open(t.Context(), home)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Width, p.Height = 1024, 640
+			if err := p.Save(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			prog := start(t, scr.display, home)
+			id := ""
+			scr.until("the window is there", 30*time.Second, func() bool {
+				cmd := exec.Command("xdotool", "search", "--onlyvisible", "--name", "Kestrel")
+				cmd.Env = append(os.Environ(), "DISPLAY="+scr.display)
+				out, err := cmd.Output() // fails where there is none yet
+				id = strings.TrimSpace(string(out))
+				return err == nil && id != ""
+			})
+			scr.settle()
+			scr.save(name + "-first")
+			plain := scr.picture()
+			for _, view := range []struct{ name, key string }{{"help", "F1"}, {"settings", "ctrl+comma"}, {"open", "ctrl+o"}} {
+				scr.key(view.key)
+				scr.until("a key opens "+view.name, 20*time.Second, func() bool { return differs(scr.picture(), plain) > 0.1 })
+				scr.settle()
+				scr.save(name + "-" + view.name)
+				scr.key("Escape")
+				scr.until("Escape closes "+view.name, 20*time.Second, func() bool { return differs(scr.picture(), plain) < 0.05 })
+			}
+			scr.key("ctrl+m")
+			scr.settle()
+			scr.save(name + "-monitor")
+			size := ""
+			for line := range strings.Lines(scr.xdotool("getwindowgeometry", id)) {
+				if _, after, ok := strings.Cut(line, "Geometry: "); ok {
+					size = strings.TrimSpace(after)
+				}
+			}
+			var w, h int
+			if n, err := fmt.Sscanf(size, "%dx%d", &w, &h); n != 2 || w > 1024 || h > 640 {
+				t.Errorf("the window is %s on a screen of 1024x640 (%v)", size, err)
+			}
+			scr.key("ctrl+q")
+			if err := prog.wait(20 * time.Second); err != nil || prog.out.Len() > 0 {
+				t.Errorf("it ended with %v\n%s", err, prog.out.String())
+			}
+		})
+	}
+}
+
+// settle waits until the picture stays as it is, but for a cursor that blinks.
+func (s *screen) settle() {
+	s.t.Helper()
+	last := s.picture()
+	s.until("the picture stays", 20*time.Second, func() bool {
+		time.Sleep(200 * time.Millisecond)
+		now := s.picture()
+		same := differs(now, last) < 0.001
+		last = now
+		return same
+	})
+}
+
+// differs is the share of pixels that two pictures differ in.
+func differs(a, b *image.RGBA) float64 {
+	n := 0
+	for i := 0; i < len(a.Pix); i += 4 {
+		if a.Pix[i] != b.Pix[i] || a.Pix[i+1] != b.Pix[i+1] || a.Pix[i+2] != b.Pix[i+2] {
+			n++
+		}
+	}
+	return float64(4*n) / float64(len(a.Pix))
+}
