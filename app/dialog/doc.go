@@ -9,6 +9,8 @@
 //
 // A document stands in a message as a Source and is never held whole: its text
 // is streamed into the model, from any place where an earlier reading stopped.
+// What was read of it so far can be asked about, in another session that begins
+// from the state there: see Prompt.Parts.
 //
 // A Reader is for one goroutine at a time. It does not provide storage (marks
 // that a caller kept are handed to Read), a choice of model, or words for

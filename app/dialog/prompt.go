@@ -29,6 +29,7 @@ type Source struct {
 	// text. It holds no control characters.
 	Key  string
 	Open func(ctx context.Context) (*document.Document, error)
+	part bool // of a document; see Parts
 }
 
 // SummaryRequest is the content of a message that asks for a summary of text,
@@ -37,6 +38,13 @@ type Source struct {
 func SummaryRequest(text string, words int) string {
 	return fmt.Sprintf("Summarize:\n%s\n\nSummarize this text in at most %d words.", strings.TrimSpace(text), words)
 }
+
+// What stands for the assistant's answer after a document that was not summed
+// up, or of which only a part was read so far: roles must take turns.
+const (
+	HasRead      = "I have read this text."
+	HasReadSoFar = "I have read the beginning of this text."
+)
 
 // Prompt is a conversation as a model reads it.
 type Prompt struct {

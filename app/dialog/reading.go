@@ -3,6 +3,7 @@ package dialog
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"kestrel/app/document"
@@ -28,7 +29,7 @@ type Reading struct {
 type Pages struct{ Blank, Broken int }
 
 // Start begins to read p from the longest beginning of it that is known: to the
-// session, to a mark, or as saved.
+// session, to a mark, or as saved. Errors: ErrPart.
 func (r *Reader) Start(ctx context.Context, p Prompt, saved []Saved) (*Reading, error) {
 	if err := r.start(ctx, p, saved); err != nil {
 		return nil, err
@@ -37,6 +38,9 @@ func (r *Reader) Start(ctx context.Context, p Prompt, saved []Saved) (*Reading, 
 	base, place, within := strings.Cut(r.text, docAt)
 	for g.next < len(p.docs) && p.docs[g.next].to <= len(base) {
 		g.next++
+	}
+	if slices.ContainsFunc(p.docs[g.next:], func(d insert) bool { return d.source.part }) {
+		return nil, ErrPart
 	}
 	if !within {
 		return g, nil

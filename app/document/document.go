@@ -75,11 +75,11 @@ type Document struct {
 	Name     string // as messages call it
 	Title    string // its own, or the file's name
 	Format   Format
-	Encoding string   // of a text: "UTF-8", "GB18030", …
-	Size     int64    // bytes of the file
-	Pages    int      // 0 if unknown
-	Words    int      // set by Count; every Chinese character is a word
-	Notes    []string // what a reader should know, such as characters that could not be read
+	Encoding string // of a text: "UTF-8", "GB18030", …
+	Size     int64  // bytes of the file
+	Pages    int    // 0 if unknown
+	Words    int    // set by Count; every Chinese character is a word
+	Notes    []Note // what a reader should know, such as characters that could not be read
 
 	src  *source
 	read reader

@@ -48,7 +48,7 @@ func (d *Document) openEPUB(ctx context.Context) error {
 		return d.fail(ErrBroken, "the book names no chapter that is in it", "fetch it again")
 	}
 	if missing > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("%d of %d chapters are missing in the file", missing, len(b.chapters)))
+		d.Notes = append(d.Notes, Note{Kind: NoteChapters, Count: missing, Total: len(b.chapters)})
 	}
 	d.read = func(ctx context.Context, yield func(Section) bool) error {
 		z, err := d.openArchive() // its budget is for one reading

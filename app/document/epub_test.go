@@ -36,7 +36,7 @@ func TestEPUB(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := text(t, d); got != "here\n\n" || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "1 of 2 chapters") {
+	if got, _ := text(t, d); got != "here\n\n" || len(d.Notes) != 1 || !strings.Contains(d.Notes[0].String(), "1 of 2 chapters") {
 		t.Errorf("%q, notes %q", got, d.Notes)
 	}
 }

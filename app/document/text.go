@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"strings"
 	"unicode"
@@ -57,10 +56,10 @@ func (d *Document) openText(ctx context.Context) error {
 func (d *Document) setCharset(c charset) {
 	d.Encoding = c.name
 	if c.guessed {
-		d.Notes = append(d.Notes, "the text is no UTF-8; it is read as "+c.name)
+		d.Notes = append(d.Notes, Note{Kind: NoteCharset, Name: c.name})
 	}
 	if c.broken > 0 {
-		d.Notes = append(d.Notes, fmt.Sprintf("%d damaged characters are read as \ufffd", c.broken))
+		d.Notes = append(d.Notes, Note{Kind: NoteCharacters, Count: int(c.broken)})
 	}
 }
 

@@ -56,7 +56,7 @@ func TestEncodings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := text(t, d); strings.Count(got, "\ufffd") == 0 || len(d.Notes) != 2 || !strings.Contains(d.Notes[1], "damaged") {
+	if got, _ := text(t, d); strings.Count(got, "\ufffd") == 0 || len(d.Notes) != 2 || !strings.Contains(d.Notes[1].String(), "damaged") {
 		t.Errorf("damaged: %q", d.Notes)
 	}
 }

@@ -256,6 +256,6 @@ func (a *Actor) stored(err error) bool {
 	if err == nil {
 		return true
 	}
-	a.notice(*problemOf(err))
+	a.notice(*ProblemOf(err))
 	return false
 }

@@ -1,10 +1,12 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,36 +90,37 @@ func (a *Actor) Send(text string) {
 
 // refused says why a conversation cannot be gone on with now.
 func (a *Actor) refused(c *conversation) bool {
-	switch {
-	case c.reads() != nil:
-		a.notice(*errReading)
-	case c.phase != Idle:
-		a.notice(*errBusy)
-	default:
+	if len(c.pending) == 0 {
 		return false
 	}
+	a.notice(*errBusy)
 	return true
 }
 
 // ask stores a user's message, then has it answered.
 func (a *Actor) ask(c *conversation, parent store.ID, text string) {
 	if m, ok := a.add(c, store.Message{Parent: parent, Role: store.User, Content: text, Status: store.Done}); ok {
-		a.respond(c, m.ID, nil)
+		a.respond(c, m.ID, m.ID, nil)
 	}
 }
 
-// respond has a user's message answered; doc is what the answer sums up.
-func (a *Actor) respond(c *conversation, user store.ID, doc *docState) {
-	m, ok := a.add(c, store.Message{Parent: user, Role: store.Assistant, Status: store.Pending})
+// respond has a user's message answered, below a message that is this one or
+// one that follows it; doc is what the answer sums up.
+func (a *Actor) respond(c *conversation, user, below store.ID, doc *docState) {
+	m := store.Message{Parent: below, Role: store.Assistant, Status: store.Pending}
+	if user != below {
+		m.Answers = user
+	}
+	m, ok := a.add(c, m)
 	if !ok {
 		if doc != nil {
 			a.failDocument(doc, &Problem{Kind: KindStore, Text: "the summary cannot be stored; see the messages before this one"})
 		}
 		return
 	}
-	ans := &answer{conv: c, id: m.ID, user: user, status: Streaming, asked: time.Now(), doc: doc}
+	ans := &answer{conv: c, id: m.ID, user: user, phase: Waiting, status: Streaming, asked: time.Now(), doc: doc}
 	c.answers[m.ID] = ans
-	c.phase = Waiting
+	c.pending = append(c.pending, ans)
 	c.work++
 	t := &task{kind: answerTask, conv: c, doc: doc, answer: ans}
 	t.begin = func(ctx context.Context) (func() func(), error) { return a.beginAnswer(ctx, ans) }
@@ -133,7 +136,7 @@ func (a *Actor) beginAnswer(ctx context.Context, ans *answer) (func() func(), er
 		return nil, err
 	}
 	ans.keep, ans.model = keep, a.model.Name
-	c.phase, c.reading = Reading, Progress{ETA: -1}
+	ans.phase, ans.reading = Reading, Progress{ETA: -1}
 	sampling := c.sampling
 	if d := c.document(ans.user); d != nil {
 		sampling = summarySampling(d.row.SummaryWords)
@@ -145,13 +148,13 @@ func (a *Actor) beginAnswer(ctx context.Context, ans *answer) (func() func(), er
 	start := time.Now()
 	hash := a.worker.hash // nothing runs
 	work := answering{
-		messages: a.prompt(c, ans.user), saved: a.saved(c, hash), sampling: sampling, asked: ans.asked,
+		messages: a.prompt(c, ans.user, nil), saved: a.saved(c, hash), sampling: sampling, asked: ans.asked,
 		reading: func(done, total int) {
-			a.do(func() { c.reading = progressOf(int64(done), int64(total), time.Since(start)) })
+			a.do(func() { ans.reading = progressOf(int64(done), int64(total), time.Since(start)) })
 		},
 		text: func(text string) {
 			a.do(func() {
-				c.phase = Writing
+				ans.phase = Writing
 				ans.text.WriteString(text)
 				ans.keep.Append(text)
 				if ans.stats.FirstToken == 0 {
@@ -163,6 +166,7 @@ func (a *Actor) beginAnswer(ctx context.Context, ans *answer) (func() func(), er
 			a.saver.save(store.State{Message: ans.id, TextHash: m.Key, Tokens: m.Tokens, Model: hash}, m.State)
 		},
 	}
+	a.askAmid(ans, &work)
 	return func() func() {
 		out := a.worker.answer(ctx, work)
 		return func() { a.answered(ans, out, context.Cause(ctx)) }
@@ -181,7 +185,7 @@ func progressOf(done, total int64, took time.Duration) Progress {
 // answered takes note of how an answer ended; cause is why its context did.
 func (a *Actor) answered(ans *answer, out answered, cause error) {
 	c := ans.conv
-	c.phase, c.reading = Idle, Progress{}
+	c.pending = slices.DeleteFunc(c.pending, func(other *answer) bool { return other == ans })
 	c.work--
 	ans.stats = out.stats
 	if out.stats.Length > 0 {
@@ -189,18 +193,19 @@ func (a *Actor) answered(ans *answer, out answered, cause error) {
 	}
 	result := store.Result{
 		Status: store.Done, Tokens: out.stats.Tokens, FirstToken: out.stats.FirstToken, Duration: time.Since(ans.asked), Model: ans.model,
+		Note: ans.note,
 	}
 	ans.status = Complete
 	switch {
 	case out.err == nil && out.reason == engine.ReasonLength:
 		ans.status = Cut
-		result.Error = fmt.Sprintf("cut off at %d tokens", out.stats.Tokens)
+		result.Problem = Note{Kind: NoteCut, Counts: []int{out.stats.Tokens}, Text: fmt.Sprintf("cut off at %d tokens", out.stats.Tokens)}
 	case out.err == nil:
 	case errors.Is(out.err, errStopped), errors.Is(out.err, errClosing), errors.Is(out.err, context.Canceled) && cause != nil:
 		ans.status, result.Status = Stopped, store.Stopped
 	default:
-		ans.problem = problemOf(out.err)
-		ans.status, result.Status, result.Error = Failed, store.Failed, ans.problem.Text
+		ans.problem = ProblemOf(out.err)
+		ans.status, result.Status, result.Problem = Failed, store.Failed, ans.problem.Note()
 		a.broken(out.err)
 	}
 	a.finish(ans, result)
@@ -240,14 +245,16 @@ func (a *Actor) finishLater(ans *answer, r store.Result) {
 	})
 }
 
-// Stop ends the answer of the open conversation.
+// Stop ends the answer of the open conversation, or else what is read in it.
 func (a *Actor) Stop() {
 	a.do(func() {
 		c := a.open
 		if c == nil {
 			return
 		}
-		a.stopTasks(errStopped, func(t *task) bool { return t.conv == c && t.kind == answerTask })
+		if a.stopTasks(errStopped, func(t *task) bool { return t.conv == c && t.kind == answerTask }) {
+			return
+		}
 		for _, d := range c.docs {
 			if d.stage == Queued || d.stage == ReadingText {
 				a.pause(d)
@@ -280,10 +287,12 @@ func (a *Actor) Edit(message, text string) {
 func (a *Actor) Regenerate(message string) {
 	a.do(func() {
 		c, m, ok := a.message(message)
+		below := m.ID
 		if ok && m.Role == store.Assistant {
-			m, ok = c.tree.Message(m.Parent)
+			below = m.Parent
+			m, ok = c.tree.Message(cmp.Or(m.Answers, m.Parent))
 		}
-		if !ok || m.Role != store.User || a.refused(c) {
+		if !ok || m.Role != store.User {
 			return
 		}
 		d := c.document(m.ID)
@@ -291,7 +300,13 @@ func (a *Actor) Regenerate(message string) {
 			a.resume(d)
 			return
 		}
-		a.respond(c, m.ID, nil)
+		if a.refused(c) {
+			return
+		}
+		if s, found := c.summary(m.ID); found && d != nil && below == m.ID {
+			below = s.Parent
+		}
+		a.respond(c, m.ID, below, nil)
 	})
 }
 

@@ -6,9 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"kestrel/app/dialog"
 	"kestrel/app/store"
-	"kestrel/engine/chat"
 )
 
 // conversation is one that is open, or that work is done for.
@@ -18,8 +16,7 @@ type conversation struct {
 	tree     *store.Tree
 	answers  map[store.ID]*answer // written since the session began
 	docs     []*docState
-	phase    Phase
-	reading  Progress
+	pending  []*answer        // that wait or are being written, the first asked first
 	lengths  map[store.ID]int // tokens up to an answer, where they are known
 	work     int              // tasks that wait or run
 
@@ -32,9 +29,12 @@ type answer struct {
 	conv    *conversation
 	id      store.ID
 	user    store.ID // the message it answers
+	phase   Phase
+	reading Progress
 	text    strings.Builder
 	status  Status
 	problem *Problem
+	note    Note
 	stats   Stats
 	model   string
 	asked   time.Time
@@ -43,7 +43,7 @@ type answer struct {
 }
 
 func newConversation(row store.Conversation) *conversation {
-	c := &conversation{row: row, sampling: DefaultSampling(), tree: &store.Tree{}, answers: map[store.ID]*answer{}, phase: Idle,
+	c := &conversation{row: row, sampling: DefaultSampling(), tree: &store.Tree{}, answers: map[store.ID]*answer{},
 		lengths: map[store.ID]int{}, views: map[store.ID]*Message{}}
 	if len(row.Sampling) > 0 {
 		var s Sampling
@@ -72,7 +72,9 @@ func (a *Actor) conversation(id store.ID) (*conversation, bool) {
 		return nil, false
 	}
 	for _, row := range rows {
-		c.docs = append(c.docs, storedDocument(c, row))
+		d := storedDocument(c, row)
+		a.estimate(d)
+		c.docs = append(c.docs, d)
 	}
 	states, err := a.o.Store.States(a.ctx, id)
 	if !a.stored(err) {
@@ -203,47 +205,32 @@ func (c *conversation) document(message store.ID) *docState {
 	return nil
 }
 
-// reads is the document of this conversation that is being read or waits for
-// it, or was interrupted and can go on.
-func (c *conversation) reads() *docState {
+// doing is what happens in the conversation, and how far what is read is.
+func (c *conversation) doing() (Phase, Progress) {
+	if len(c.pending) > 0 {
+		for _, ans := range c.pending {
+			if ans.phase != Waiting {
+				return ans.phase, ans.reading
+			}
+		}
+		return Waiting, Progress{}
+	}
+	phase := Idle
 	for _, d := range c.docs {
 		switch d.stage {
-		case Queued, ReadingText, Summarizing:
-			return d
+		case ReadingText:
+			return ReadingDocuments, d.progress
+		case Queued:
+			phase = ReadingDocuments
 		}
 	}
-	return nil
-}
-
-// prompt is what the model is to read up to a message. What is known to be
-// unread of a document is left out: nobody waits for it.
-func (a *Actor) prompt(c *conversation, to store.ID) []dialog.Message {
-	var list []dialog.Message
-	if c.row.System != "" {
-		list = append(list, dialog.Message{Role: chat.System, Content: c.row.System})
-	}
-	for _, m := range c.tree.PathTo(to) {
-		switch d := c.document(m.ID); {
-		case m.Role == store.System:
-		case m.Role == store.Assistant:
-			text := m.Content
-			if live := c.answers[m.ID]; live != nil {
-				text = live.text.String()
-			}
-			list = append(list, dialog.Message{Role: chat.Assistant, Content: text})
-		case d == nil:
-			list = append(list, dialog.Message{Role: chat.User, Content: m.Content})
-		case d.stage == Done || d.stage == Summarizing || m.ID == to:
-			list = append(list, dialog.Message{Role: chat.User, Content: dialog.SummaryRequest(dialog.Place, d.row.SummaryWords), Source: a.source(d)})
-		}
-	}
-	return list
+	return phase, Progress{}
 }
 
 // viewMessage is a message as the window shows it.
 func (c *conversation) viewMessage(m store.Message) *Message {
 	v := &Message{
-		ID: string(m.ID), Role: string(m.Role), Text: m.Content, Created: m.Created, Model: m.Model,
+		ID: string(m.ID), Role: string(m.Role), Text: m.Content, Created: m.Created, Model: m.Model, Note: m.Note,
 		Stats: Stats{Tokens: m.Tokens, FirstToken: m.FirstToken},
 	}
 	if seconds := (m.Duration - m.FirstToken).Seconds(); m.Tokens > 1 && seconds > 0 {
@@ -252,13 +239,13 @@ func (c *conversation) viewMessage(m store.Message) *Message {
 	switch m.Status {
 	case store.Done:
 		v.Status = Complete
-		if m.Error != "" {
+		if !m.Problem.None() {
 			v.Status = Cut
 		}
 	case store.Stopped:
 		v.Status = Stopped
 	case store.Failed:
-		v.Status, v.Problem = Failed, &Problem{Kind: KindOther, Text: m.Error}
+		v.Status, v.Problem = Failed, storedProblem(m.Problem, KindOther)
 	default:
 		v.Status = Streaming
 	}
@@ -268,7 +255,7 @@ func (c *conversation) viewMessage(m store.Message) *Message {
 	}
 	v.Version = at
 	if live := c.answers[m.ID]; live != nil {
-		v.Text, v.Status, v.Problem, v.Stats, v.Model = live.text.String(), live.status, live.problem, live.stats, live.model
+		v.Text, v.Status, v.Problem, v.Note, v.Stats, v.Model = live.text.String(), live.status, live.problem, live.note, live.stats, live.model
 	}
 	if d := c.document(m.ID); d != nil {
 		v.Text, v.Document = "", d.view()
@@ -284,8 +271,9 @@ func (c *conversation) viewMessage(m store.Message) *Message {
 func (c *conversation) view() *Conversation {
 	v := &Conversation{
 		ID: string(c.row.ID), Folder: string(c.row.Folder), Title: c.row.Title, System: c.row.System, Sampling: c.sampling,
-		Phase: c.phase, Reading: c.reading, Tokens: c.lengths[c.tree.Leaf()],
+		Tokens: c.lengths[c.tree.Leaf()],
 	}
+	v.Phase, v.Reading = c.doing()
 	for _, m := range c.tree.Path() {
 		v.Messages = append(v.Messages, c.viewMessage(m))
 	}

@@ -19,12 +19,10 @@ type docState struct {
 	row   store.Document // without an ID until its reading is asked for
 	stage Stage
 
-	title, encoding string
-	notes           []string
-	counted         string // hash of the tokenizer that counted its tokens
-	progress        Progress
-	partial         *Partial
-	problem         *Problem
+	counted  string // hash of the tokenizer that counted its tokens
+	progress Progress
+	partial  *Partial
+	problem  *Problem
 
 	inspecting context.CancelFunc // nil when it is not
 	inspection int                // counts them
@@ -32,7 +30,7 @@ type docState struct {
 
 	shown *Document
 	speed float64 // the estimate's
-	most  int     // tokens that the model was trained on; 0 where not known
+	most  int     // tokens that the loaded model was trained on; 0 where not known
 }
 
 func (d *docState) stopInspection() {
@@ -50,7 +48,7 @@ func storedDocument(c *conversation, row store.Document) *docState {
 	case store.DocumentDone:
 		d.stage = Done
 	case store.DocumentFailed:
-		d.stage, d.problem = Interrupted, &Problem{Kind: KindDocument, Text: row.Error}
+		d.stage, d.problem = Interrupted, storedProblem(row.Problem, KindDocument)
 	case store.DocumentCancelled:
 		d.stage = Cancelled
 	default: // one that is being read is another program's
@@ -75,9 +73,9 @@ func share(part, whole int) float64 {
 // view is the document as the window shows it.
 func (d *docState) view() *Document {
 	v := &Document{
-		ID: d.id, Path: d.row.Path, Name: d.row.Name, Title: d.title, Format: document.Format(d.row.Format), Encoding: d.encoding,
+		ID: d.id, Path: d.row.Path, Name: d.row.Name, Title: d.row.Title, Format: document.Format(d.row.Format), Encoding: d.row.Encoding,
 		Size: d.row.Size, Pages: d.row.Pages, Words: d.row.Words, Tokens: d.row.Tokens, Stage: d.stage, Progress: d.progress, Estimate: -1,
-		Wanted: d.row.SummaryWords, Message: string(d.row.Message), Notes: d.notes, Partial: d.partial, Problem: d.problem,
+		Wanted: d.row.SummaryWords, Message: string(d.row.Message), Notes: d.row.Notes, Partial: d.partial, Problem: d.problem,
 	}
 	if v.Title == "" {
 		v.Title = v.Name
@@ -85,8 +83,8 @@ func (d *docState) view() *Document {
 	if d.speed > 0 && d.row.Tokens > 0 {
 		v.Estimate = time.Duration(float64(d.row.Tokens) / d.speed * float64(time.Second))
 	}
-	if d.most > 0 && d.row.Tokens > d.most {
-		v.Beyond = d.row.Tokens - d.most
+	if v.Trained = cmp.Or(d.most, d.row.Trained); v.Trained > 0 {
+		v.Beyond = max(d.row.Tokens-v.Trained, 0)
 	}
 	if d.shown != nil && reflect.DeepEqual(d.shown, v) {
 		return d.shown
@@ -186,7 +184,7 @@ func (a *Actor) inspect(d *docState) {
 			}
 			d.progress, d.inspecting = Progress{}, nil
 			if err != nil {
-				d.stage, d.problem = Unreadable, problemOf(err)
+				d.stage, d.problem = Unreadable, ProblemOf(err)
 				return
 			}
 			a.found(d, found)
@@ -200,7 +198,7 @@ func (a *Actor) inspect(d *docState) {
 func (a *Actor) found(d *docState, f inspection) {
 	d.row.Format, d.row.Size, d.row.Hash = string(f.format), f.size, f.hash
 	d.row.Pages, d.row.Words, d.row.Tokens = f.pages, f.words, f.tokens
-	d.title, d.encoding, d.notes = f.title, f.encoding, f.notes
+	d.row.Title, d.row.Encoding, d.row.Notes = f.title, f.encoding, f.notes
 	a.estimate(d)
 }
 
@@ -255,7 +253,7 @@ func (a *Actor) Read(id string, words int) {
 		if words <= 0 {
 			words = DefaultWords
 		}
-		if !a.keep(d.conv, cmp.Or(d.title, d.row.Name)) {
+		if !a.keep(d.conv, cmp.Or(d.row.Title, d.row.Name)) {
 			return
 		}
 		d.row.SummaryWords = words
@@ -347,9 +345,9 @@ func (a *Actor) setStage(d *docState, s Stage, p *Problem) {
 	case Cancelled:
 		status = store.DocumentCancelled
 	}
-	d.row.Status, d.row.Error = status, ""
+	d.row.Status, d.row.Problem = status, Note{}
 	if p != nil {
-		d.row.Error = p.Text
+		d.row.Problem = p.Note()
 	}
 	a.storeDocument(d)
 }

@@ -20,7 +20,7 @@ type inspection struct {
 	pages           int
 	words           int
 	tokens          int // about, where the text is longer than countedBytes; 0 without a model
-	notes           []string
+	notes           []Note
 }
 
 // countedBytes is how much of a text is turned into tokens to count them: of
@@ -40,7 +40,10 @@ func (w *worker) inspect(ctx context.Context, path string, tok tokens, progress 
 		return f, err
 	}
 	defer doc.Close()
-	f = inspection{format: doc.Format, encoding: doc.Encoding, title: doc.Title, size: doc.Size, pages: doc.Pages, notes: doc.Notes}
+	f = inspection{format: doc.Format, encoding: doc.Encoding, title: doc.Title, size: doc.Size, pages: doc.Pages}
+	for _, n := range doc.Notes {
+		f.notes = append(f.notes, noteOf(n))
+	}
 	progress(f, 0, doc.Size)
 	if f.hash, err = hashFile(ctx, path); err != nil {
 		return f, err

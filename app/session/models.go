@@ -35,9 +35,7 @@ func (a *Actor) Choices(ctx context.Context) ([]Choice, error) {
 		for _, e := range entries {
 			here[e.Name] = true
 			c := Choice{Name: e.Name, Source: Library, Ready: e.Ready(), Bytes: e.Size(), Have: e.Have, Entry: e, Selected: selected == e.Name}
-			if e.Err != nil {
-				c.Problem = e.Err.Error()
-			}
+			c.Problem = ProblemOf(e.Err)
 			list = append(list, c)
 		}
 	}
@@ -134,7 +132,7 @@ func (a *Actor) loaded(t *task, m *Model, hash string, err error) {
 	warnings := a.model.Warnings
 	if err != nil {
 		request := a.model.Request
-		a.model = &Model{State: Broken, Request: request, Problem: problemOf(err), Warnings: warnings}
+		a.model = &Model{State: Broken, Request: request, Problem: ProblemOf(err), Warnings: warnings}
 		if errors.Is(err, context.Canceled) {
 			a.model = &Model{State: NoModel}
 		}
@@ -204,7 +202,7 @@ func (a *Actor) Import(path string) {
 func (a *Actor) transfer(name string, do func(context.Context, *library.Library, func(library.Progress), func(string)) error) {
 	a.do(func() {
 		if a.o.Library == nil {
-			a.notice(Problem{Kind: KindStore, Text: "this machine has no place for user data, so there is no library of models: set KESTREL_HOME"})
+			a.notice(Problem{Kind: KindHome, Text: "this machine has no place for user data, so there is no library of models: set KESTREL_HOME"})
 			return
 		}
 		if a.closing || a.findTransfer(name, func(t *transfer) bool { return !t.view.Done && t.view.Problem == nil }) != nil {
@@ -228,7 +226,7 @@ func (a *Actor) transfer(name string, do func(context.Context, *library.Library,
 			case ctx.Err() != nil:
 				a.do(func() { a.dropTransfer(name) })
 			default:
-				change(func(v *Transfer) { v.Problem = problemOf(err) })
+				change(func(v *Transfer) { v.Problem = ProblemOf(err) })
 			}
 		})
 	})

@@ -3,14 +3,19 @@ package session
 import (
 	"context"
 	"errors"
+	"strings"
 
+	"kestrel/app/dialog"
 	"kestrel/app/document"
 	"kestrel/app/library"
 	"kestrel/app/store"
 	"kestrel/engine"
+	"kestrel/engine/chat"
+	"kestrel/engine/sample"
 )
 
-// Kind sorts problems by what the user can do.
+// Kind says what went wrong, so that a window can say it in its user's language
+// and offer the way out. A kind is stored: its name never changes.
 type Kind string
 
 // The kinds.
@@ -20,23 +25,101 @@ const (
 	KindOutOfMemory Kind = "out-of-memory" // another precision, model or device
 	KindDeviceLost  Kind = "device-lost"   // load again
 	KindBadModel    Kind = "bad-model"     // its files
+	KindUnsupported Kind = "unsupported"   // a model or precision that is not run
 	KindNoDevice    Kind = "no-device"     // no driver, or not the one asked for
-	KindDocument    Kind = "document"      // the file; errors.Is tells more by app/document
-	KindStore       Kind = "store"         // the disk: full, or not writable
+	KindNotFinite   Kind = "not-finite"    // the model's numbers are none
+	KindTooLong     Kind = "too-long"      // for one piece of the device's work
+	KindTemplate    Kind = "template"      // the model's chat template does not take the conversation
+	KindSampling    Kind = "sampling"      // settings out of their range
 	KindBusy        Kind = "busy"          // not while something else runs
 	KindNetwork     Kind = "network"       // a pull
+	KindRefused     Kind = "refused"       // by the hub: private, or a wrong token
+	KindHome        Kind = "no-home"       // no place for user data
+
+	KindStore     Kind = "store" // all else of the conversations' data
+	KindNoSpace   Kind = "no-space"
+	KindNoRight   Kind = "no-right" // the disk may not be written
+	KindLocked    Kind = "locked"   // another program holds the data
+	KindDamaged   Kind = "damaged"
+	KindNewer     Kind = "newer"   // written by a newer Kestrel
+	KindGone      Kind = "gone"    // deleted meanwhile
+	KindInvalid   Kind = "invalid" // a file to import that makes no sense
+	KindCancelled Kind = "cancelled"
+
+	KindDocument  Kind = "document" // all else of a document's file
+	KindMissing   Kind = "document.missing"
+	KindFolder    Kind = "document.folder"
+	KindEmpty     Kind = "document.empty"
+	KindFormat    Kind = "document.format"
+	KindEncoding  Kind = "document.encoding"
+	KindBroken    Kind = "document.broken"
+	KindEncrypted Kind = "document.encrypted"
+	KindNoText    Kind = "document.no-text"
+	KindBomb      Kind = "document.bomb"
+	KindTooLarge  Kind = "document.too-large"
+	KindSlow      Kind = "document.slow"
+	KindChanged   Kind = "document.changed"
+	KindUnread    Kind = "document.unread" // the disk or the system refused
 )
+
+// Document says whether the problem is a document's.
+func (k Kind) Document() bool { return k == KindDocument || strings.HasPrefix(string(k), "document.") }
 
 // Problem is an error in words.
 type Problem struct {
-	Kind Kind
-	Text string // what happened and the way out
-	Err  error  // the cause
+	Kind  Kind
+	Names []string // what goes into its words: of KindTemplate the model
+	Text  string   // what happened and the way out, in English, with all that is known
+	Err   error    // the cause; nil of one that was stored
 }
 
 func (p *Problem) Error() string { return p.Text }
 
 func (p *Problem) Unwrap() error { return p.Err }
+
+// Note is what the store keeps of a problem.
+func (p *Problem) Note() Note { return Note{Kind: string(p.Kind), Names: p.Names, Text: p.Text} }
+
+// storedProblem is one that the store kept; fallback is the kind of such as were
+// kept without one.
+func storedProblem(n Note, fallback Kind) *Problem {
+	p := &Problem{Kind: Kind(n.Kind), Names: n.Names, Text: n.Text}
+	if p.Kind == "" {
+		p.Kind = fallback
+	}
+	return p
+}
+
+// Note is something to know of a message or a document, by its kind; the store
+// keeps it.
+type Note = store.Note
+
+// The kinds of notes, with what goes into their words.
+const (
+	NotePart       = "part"       // answered from so many percent, and tokens, of a document
+	NoteBeginning  = "beginning"  // answered from what was read so far of a document
+	NoteUnread     = "unread"     // answered before any of a document was read
+	NoteCut        = "cut"        // ended after so many tokens
+	NoteBlank      = "blank"      // so many of all pages hold no text
+	NotePages      = "pages"      // so many of all pages are damaged
+	NoteCharset    = "charset"    // read in an encoding
+	NoteCharacters = "characters" // so many are damaged
+	NoteChapters   = "chapters"   // so many of all are missing
+)
+
+// noteOf is a document's note.
+func noteOf(n document.Note) Note {
+	note := Note{Kind: string(n.Kind), Text: n.String()}
+	switch n.Kind {
+	case document.NoteCharset:
+		note.Kind, note.Names = NoteCharset, []string{n.Name}
+	case document.NoteCharacters:
+		note.Kind, note.Counts = NoteCharacters, []int{n.Count}
+	case document.NoteChapters:
+		note.Kind, note.Counts = NoteChapters, []int{n.Count, n.Total}
+	}
+	return note
+}
 
 // Reasons for which work ends before its end.
 var (
@@ -49,7 +132,6 @@ var (
 var (
 	errNoModel = &Problem{Kind: KindNoModel, Text: "no model is loaded: load one, then answer again"}
 	errBusy    = &Problem{Kind: KindBusy, Text: "this conversation is being answered: wait, or stop it first"}
-	errReading = &Problem{Kind: KindBusy, Text: "a document of this conversation is being read: wait until it is, or cancel it"}
 )
 
 // kinds says which kind an error is of, the first match counting.
@@ -58,35 +140,53 @@ var kinds = []struct {
 	kind Kind
 	way  string // added where the error names none
 }{
+	{document.ErrMissing, KindMissing, ""},
+	{document.ErrFolder, KindFolder, ""},
+	{document.ErrEmpty, KindEmpty, ""},
+	{document.ErrEncrypted, KindEncrypted, ""},
+	{document.ErrBomb, KindBomb, ""},
+	{document.ErrNoText, KindNoText, ""},
+	{document.ErrChanged, KindChanged, ""},
+	{document.ErrFormat, KindFormat, ""},
+	{document.ErrEncoding, KindEncoding, ""},
+	{document.ErrBroken, KindBroken, ""},
+	{document.ErrTooLarge, KindTooLarge, ""},
+	{document.ErrTimeout, KindSlow, ""},
+	{document.ErrRead, KindUnread, ""},
 	{engine.ErrDeviceLost, KindDeviceLost, "load the model again"},
 	{engine.ErrOutOfDeviceMemory, KindOutOfMemory, ""},
 	{engine.ErrNoLoader, KindNoDevice, ""},
 	{engine.ErrNoDevice, KindNoDevice, ""},
+	{engine.ErrNotFinite, KindNotFinite, ""},
+	{engine.ErrTooLong, KindTooLong, ""},
 	{engine.ErrBadModel, KindBadModel, ""},
-	{engine.ErrUnsupported, KindBadModel, ""},
+	{engine.ErrUnsupported, KindUnsupported, ""},
+	{chat.ErrTemplate, KindTemplate, ""},
+	{dialog.ErrPlace, KindTemplate, ""},
+	{sample.ErrParams, KindSampling, ""},
 	{library.ErrNotFound, KindBadModel, ""},
 	{library.ErrNotComplete, KindBadModel, ""},
 	{library.ErrHub, KindNetwork, ""},
-	{library.ErrDenied, KindNetwork, ""},
-	{library.ErrNoSpace, KindStore, ""},
-	{store.ErrNoSpace, KindStore, ""},
-	{store.ErrDenied, KindStore, ""},
-	{store.ErrBusy, KindStore, ""},
-	{store.ErrDamaged, KindStore, ""},
-	{store.ErrClosed, KindStore, ""},
+	{library.ErrDenied, KindRefused, ""},
+	{library.ErrNoSpace, KindNoSpace, ""},
+	{store.ErrNoSpace, KindNoSpace, ""},
+	{store.ErrDenied, KindNoRight, ""},
+	{store.ErrBusy, KindLocked, ""},
+	{store.ErrDamaged, KindDamaged, ""},
+	{store.ErrNewer, KindNewer, ""},
+	{store.ErrNotFound, KindGone, ""},
+	{store.ErrInvalid, KindInvalid, ""},
 	{engine.ErrClosed, KindNoModel, "load the model again"},
+	{context.Canceled, KindCancelled, ""},
 }
 
-// problemOf puts an error in words.
-func problemOf(err error) *Problem {
+// ProblemOf puts an error in words; nil for none.
+func ProblemOf(err error) *Problem {
 	if err == nil {
 		return nil
 	}
 	if p := (*Problem)(nil); errors.As(err, &p) {
 		return p
-	}
-	if d := (*document.Error)(nil); errors.As(err, &d) {
-		return &Problem{Kind: KindDocument, Text: err.Error(), Err: err}
 	}
 	for _, k := range kinds {
 		if errors.Is(err, k.err) {
@@ -97,10 +197,14 @@ func problemOf(err error) *Problem {
 			return &Problem{Kind: k.kind, Text: text, Err: err}
 		}
 	}
-	if s := (*store.Error)(nil); errors.As(err, &s) {
-		return &Problem{Kind: KindStore, Text: err.Error(), Err: err}
+	kind := KindOther
+	if d := (*document.Error)(nil); errors.As(err, &d) {
+		kind = KindDocument
 	}
-	return &Problem{Kind: KindOther, Text: err.Error(), Err: err}
+	if s := (*store.Error)(nil); errors.As(err, &s) {
+		kind = KindStore
+	}
+	return &Problem{Kind: kind, Text: err.Error(), Err: err}
 }
 
 // ended says why a context ended.

@@ -45,9 +45,6 @@ func (a *Actor) queueDocument(d *docState) {
 	c := d.conv
 	a.setStage(d, Queued, nil)
 	c.work++
-	if c.phase == Idle {
-		c.phase = Waiting
-	}
 	t := &task{kind: documentTask, conv: c, doc: d}
 	t.begin = func(ctx context.Context) (func() func(), error) { return a.beginReading(ctx, t) }
 	t.drop = func(reason error) { a.readEnded(d, reason) }
@@ -60,13 +57,13 @@ func (a *Actor) beginReading(ctx context.Context, t *task) (func() func(), error
 	if d.row.Message == "" {
 		m, ok := a.add(c, store.Message{Parent: c.tree.Leaf(), Role: store.User, Content: d.row.Name, Status: store.Done})
 		if !ok {
-			return nil, errors.New("the document's turn cannot be stored")
+			return nil, &Problem{Kind: KindStore, Text: "the document's turn cannot be stored; see the messages before this one"}
 		}
 		d.row.Message = m.ID
 	}
-	a.setStage(d, ReadingText, nil)
-	c.phase = Reading
 	a.estimate(d)
+	d.row.Trained = a.model.MaxTrained
+	a.setStage(d, ReadingText, nil)
 	if d.work == nil {
 		d.work = a.newReading(d)
 	}
@@ -79,7 +76,7 @@ func (a *Actor) beginReading(ctx context.Context, t *task) (func() func(), error
 
 func (a *Actor) newReading(d *docState) *reading {
 	c, hash := d.conv, a.worker.hash
-	messages := a.prompt(c, d.row.Message)
+	messages := a.prompt(c, d.row.Message, nil)
 	r := &reading{
 		source: messages[len(messages)-1].Source, prompt: messages, saved: a.saved(c, hash), section: a.o.SectionTokens, words: d.row.SummaryWords,
 		next: a.o.PartialAfter,
@@ -97,7 +94,6 @@ func (a *Actor) newReading(d *docState) *reading {
 			if p.rate > 0 {
 				d.progress.ETA = time.Duration(float64(d.progress.Total-d.progress.Done) / p.rate * float64(time.Second))
 			}
-			c.reading = d.progress
 		})
 	}
 	r.partial = func(p Partial) {
@@ -144,13 +140,12 @@ func (a *Actor) readTurn(t *task, finished bool, err error) {
 	switch {
 	case finished:
 		c.work--
-		c.phase, c.reading = Idle, Progress{}
 		d.progress.Done, d.progress.ETA = d.progress.Total, 0
 		d.row.TokensRead = int(d.progress.Done)
-		d.notes = append(d.notes[:len(d.notes):len(d.notes)], pageNotes(work.pages, d.row.Pages)...)
+		d.row.Notes = append(d.row.Notes[:len(d.row.Notes):len(d.row.Notes)], pageNotes(work.pages, d.row.Pages)...)
 		d.work = nil
 		a.setStage(d, Summarizing, nil)
-		a.respond(c, d.row.Message, d)
+		a.sumUp(d)
 	case err != nil && ended(t.ctx, errYield):
 		a.queue = append([]*task{t}, a.queue...) // it goes on after the answer
 	case err != nil && t.ctx.Err() != nil:
@@ -160,13 +155,14 @@ func (a *Actor) readTurn(t *task, finished bool, err error) {
 	}
 }
 
-func pageNotes(p dialog.Pages, pages int) (notes []string) {
-	if p.Blank > 0 {
-		notes = append(notes, fmt.Sprintf("%d of %d pages hold no text, only pictures or nothing; they were not read", p.Blank, pages))
+func pageNotes(p dialog.Pages, pages int) (notes []Note) {
+	add := func(kind, text string, n int) {
+		if n > 0 {
+			notes = append(notes, Note{Kind: kind, Counts: []int{n, pages}, Text: fmt.Sprintf(text, n, pages)})
+		}
 	}
-	if p.Broken > 0 {
-		notes = append(notes, fmt.Sprintf("%d of %d pages are damaged and were not read", p.Broken, pages))
-	}
+	add(NoteBlank, "%d of %d pages hold no text, only pictures or nothing; they were not read", p.Blank)
+	add(NotePages, "%d of %d pages are damaged and were not read", p.Broken)
 	return notes
 }
 
@@ -174,9 +170,6 @@ func pageNotes(p dialog.Pages, pages int) (notes []string) {
 func (a *Actor) readEnded(d *docState, reason error) {
 	c := d.conv
 	c.work--
-	if c.phase != Writing {
-		c.phase, c.reading = Idle, Progress{}
-	}
 	if d.work != nil {
 		if d.work.now != nil {
 			d.work.now.Close()
@@ -189,7 +182,7 @@ func (a *Actor) readEnded(d *docState, reason error) {
 	case errors.Is(reason, errStopped):
 		a.setStage(d, Cancelled, nil)
 	default:
-		a.setStage(d, Interrupted, problemOf(reason))
+		a.setStage(d, Interrupted, ProblemOf(reason))
 		a.broken(reason)
 	}
 	a.tidy(c)

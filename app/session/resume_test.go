@@ -76,7 +76,7 @@ func TestPause(t *testing.T) {
 	<-g.at
 	w.wait("progress", func(s *Snapshot) bool {
 		p := s.Conversation.Documents[0].Progress
-		return p.Done > 1000 && p.Total == int64(d.Tokens) && p.Rate > 0 && p.ETA > 0 && s.Conversation.Phase == Reading
+		return p.Done > 1000 && p.Total == int64(d.Tokens) && p.Rate > 0 && p.ETA > 0 && s.Conversation.Phase == ReadingDocuments
 	})
 	w.Pause(d.ID)
 	w.stage(Paused)

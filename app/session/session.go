@@ -71,11 +71,14 @@ type Chat interface {
 	Abandon(conversation string)
 
 	// Send puts a user's message at the end of the open conversation and has it
-	// answered. Without an open conversation it begins one.
+	// answered. Without an open conversation it begins one. While a document of
+	// the conversation is being read, or its reading is paused, the answer is
+	// from what was read so far, as its Note says; reading goes on afterwards as
+	// if nothing had been asked.
 	Send(text string)
 	// Stop ends the answer of the open conversation, or the reading before it,
-	// within one submission to the device. What was written stays. A document
-	// that is being read is paused.
+	// within one submission to the device. What was written stays. Where nothing
+	// is being answered, documents that are being read are paused.
 	Stop()
 	// Edit puts text in place of a user's message, as a new version of it, and
 	// has it answered.
@@ -97,8 +100,10 @@ type Chat interface {
 }
 
 // Documents is about documents in the open conversation. One is inspected, then
-// read in as a user's turn, which a summary answers; then questions are asked
-// as in any conversation. Several wait for each other.
+// read in as a user's turn, which a summary answers; meanwhile and then
+// questions are asked as in any conversation. Several wait for each other. A
+// summary stands at the conversation's end when it is written, below what was
+// asked meanwhile; to the model it follows the document.
 type Documents interface {
 	// AddFiles inspects files for the open conversation, or for a new one. They
 	// show in Conversation.Documents, also those that cannot be read.
@@ -132,7 +137,7 @@ type Choice struct {
 	Ready    bool           // can be loaded
 	Bytes    int64          // of the files; of a published one about
 	Have     int64          // bytes on the disk
-	Problem  string         // why one of the library cannot be loaded
+	Problem  *Problem       // why one of the library cannot be loaded
 	Note     string         // what a published one is good for
 	Chat     bool           // follows instructions; known of published and built-in ones
 	Known    *library.Known // of published ones

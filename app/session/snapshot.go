@@ -85,7 +85,13 @@ const (
 	Waiting Phase = "waiting" // for its turn
 	Reading Phase = "reading" // text is read before the answer; see Conversation.Reading
 	Writing Phase = "writing" // the last message grows
+	// ReadingDocuments: documents are read, or wait for their turn, and nothing is
+	// answered. Questions can be asked.
+	ReadingDocuments Phase = "documents"
 )
+
+// Answering says whether the conversation is being answered, or waits for it.
+func (p Phase) Answering() bool { return p == Waiting || p == Reading || p == Writing }
 
 // Conversation is the open conversation.
 type Conversation struct {
@@ -125,6 +131,7 @@ type Message struct {
 	Versions []string // ids of all versions, the oldest first, itself among them
 	Version  int      // its index
 	Document *Document
+	Note     Note // what to know of it, as that it was answered before all of a document was read
 	Stats    Stats
 	Model    string // that wrote it
 }
@@ -173,8 +180,9 @@ type Document struct {
 	Estimate time.Duration // to read it, from the speed of this model here; negative while unknown
 	Wanted   int           // words of the summary
 	Message  string        // its turn; "" before reading
-	Beyond   int           // tokens past what the model was trained on; 0 if it is not longer
-	Notes    []string      // pages without text, characters that could not be read
+	Beyond   int           // tokens past Trained; 0 if it is not longer
+	Trained  int           // tokens that the model was trained on; 0 while not known
+	Notes    []Note        // pages without text, characters that could not be read
 	Partial  *Partial      // while reading
 	Problem  *Problem
 }

@@ -147,7 +147,7 @@ func (a *Actor) broken(err error) {
 		return
 	}
 	m := *a.model
-	m.State, m.Problem = Broken, problemOf(err)
+	m.State, m.Problem = Broken, ProblemOf(err)
 	a.model = &m
 	a.notice(*m.Problem)
 	a.enqueue(&task{

@@ -161,7 +161,13 @@ type answering struct {
 	asked    time.Time
 	reading  func(done, total int)
 	text     func(string)
-	mark     func(m dialog.Mark) // of the state after it
+	mark     func(m dialog.Mark) // of the state after it; nil where that is of no use later
+
+	// Where a document is being read and this is asked amid it: the document in
+	// messages, and the messages without it.
+	amid    *dialog.Source
+	without []dialog.Message
+	from    func(tokens int) // is told how many of the document's are known to the model
 }
 
 // answered is what became of it.
@@ -180,17 +186,9 @@ func (w *worker) answer(ctx context.Context, t answering) (out answered) {
 	if err != nil {
 		return answered{err: err}
 	}
-	prompt, err := w.format.Compose(t.messages, true)
-	if err != nil {
-		return answered{err: w.composed(err)}
-	}
 	start := time.Now()
-	counted := 0
-	out.stats.Read, _, err = w.chat.Read(ctx, prompt, t.saved, func(done, total int) {
-		w.tokens.Add(int64(done - counted))
-		counted = done
-		t.reading(done, total)
-	})
+	prompt, read, err := w.readPrompt(ctx, t)
+	out.stats.Read = read
 	if took := time.Since(start).Seconds(); out.stats.Read > 0 && took > 0 {
 		out.stats.ReadRate = float64(out.stats.Read) / took
 	}
@@ -228,16 +226,63 @@ func (w *worker) write(ctx context.Context, r *dialog.Reader, p dialog.Prompt, s
 	switch {
 	case marked != nil && err == nil:
 		out.err = marked
-	case marked == nil && m.State != nil:
+	case marked == nil && m.State != nil && t.mark != nil:
 		t.mark(m)
 	}
 	return out
 }
 
+// readPrompt reads what is to be answered, as far as that was not read already.
+// Amid a document it goes on from the furthest state of it that can be had, and
+// without the document where there is none.
+func (w *worker) readPrompt(ctx context.Context, t answering) (p dialog.Prompt, fed int, err error) {
+	counted := 0
+	read := func(p dialog.Prompt, saved []dialog.Saved) (int, error) {
+		n, _, err := w.chat.Read(ctx, p, saved, func(done, total int) {
+			w.tokens.Add(int64(done - counted))
+			counted = done
+			t.reading(done, total)
+		})
+		return n, err
+	}
+	if p, err = w.format.Compose(t.messages, true); err != nil {
+		return p, 0, w.composed(err)
+	}
+	if t.amid == nil {
+		fed, err = read(p, t.saved)
+		return p, fed, err
+	}
+	saved := t.saved
+	if w.docs != nil && w.docs.Amid(t.amid) {
+		m, err := w.docs.Mark(ctx)
+		if err != nil {
+			return p, 0, err
+		}
+		saved = append(saved, dialog.Saved{Key: m.Key, Tokens: m.Tokens, Load: func() (backend.State, error) { return m.State, nil }})
+	}
+	for _, part := range p.Parts(t.amid, saved) {
+		t.from(part.Tokens)
+		fed, err = read(part.Prompt, append(t.saved[:len(t.saved):len(t.saved)], part.Saved))
+		if !errors.Is(err, dialog.ErrPart) {
+			return part.Prompt, fed, err
+		}
+	}
+	t.from(0)
+	if p, err = w.format.Compose(t.without, true); err != nil {
+		return p, 0, w.composed(err)
+	}
+	fed, err = read(p, t.saved)
+	return p, fed, err
+}
+
 // composed puts what a template says against a conversation in words.
 func (w *worker) composed(err error) error {
 	if errors.Is(err, chat.ErrTemplate) {
-		return fmt.Errorf("the chat template of %s does not take this conversation: %w", w.model.Name(), err)
+		err = fmt.Errorf("the chat template of %s does not take this conversation: %w", w.model.Name(), err)
+	} else {
+		err = fmt.Errorf("%s: %w", w.model.Name(), err)
 	}
-	return fmt.Errorf("%s: %w", w.model.Name(), err)
+	p := *ProblemOf(err)
+	p.Names = []string{w.model.Name()}
+	return &p
 }

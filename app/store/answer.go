@@ -29,7 +29,8 @@ type Answer struct {
 // Result is how an answer ended.
 type Result struct {
 	Status     Status // Done, Stopped or Failed
-	Error      string
+	Problem    Note
+	Note       Note
 	Tokens     int
 	FirstToken time.Duration
 	Duration   time.Duration
@@ -111,8 +112,9 @@ func (a *Answer) Finish(r Result) error {
 	}
 	err := a.writeOut(op, func(tx *sql.Tx, text string) error {
 		ctx := context.Background()
-		if err := one(ctx, tx, "message", `UPDATE messages SET content = content || ?, status = ?, error = ?, tokens = ?, first_token = ?,
-			duration = ?, model = ? WHERE id = ?`, text, string(r.Status), r.Error, r.Tokens, int64(r.FirstToken), int64(r.Duration), r.Model, string(a.id)); err != nil {
+		if err := one(ctx, tx, "message", `UPDATE messages SET content = content || ?, status = ?, error = ?, problem = ?, note = ?,
+			tokens = ?, first_token = ?, duration = ?, model = ? WHERE id = ?`, text, string(r.Status), r.Problem.Text, noteText(r.Problem.kept()),
+			noteText(r.Note), r.Tokens, int64(r.FirstToken), int64(r.Duration), r.Model, string(a.id)); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE conversations SET updated = ? WHERE id = (SELECT conversation FROM messages WHERE id = ?)`,

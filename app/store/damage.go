@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -88,11 +89,15 @@ func setAside(path string) (string, error) {
 // salvage takes over what can be read of a database that was set aside, which
 // stays as it is.
 func (s *Store) salvage(ctx context.Context, d *Damage) error {
-	old, err := sql.Open("sqlite", dsn(d.File, "mode=ro", "query_only(1)"))
+	old, err := sql.Open("sqlite", dsn(d.File, "mode=ro", "temp_store(MEMORY)"))
 	if err != nil {
 		return err
 	}
 	defer old.Close()
+	old.SetMaxOpenConns(1) // it holds the views
+	if err := s.readAsNow(ctx, old); err != nil {
+		return err
+	}
 	s.salvageRows(ctx, old, `SELECT key, value FROM settings`, `INSERT INTO settings(key, value) VALUES (?, ?) ON CONFLICT DO NOTHING`, 2)
 	s.salvageRows(ctx, old, `SELECT id, name, system, sampling, position FROM presets`,
 		`INSERT INTO presets(id, name, system, sampling, position) VALUES (?, ?, ?, ?, ?)`, 5)
@@ -133,6 +138,37 @@ func (s *Store) salvage(ctx context.Context, d *Damage) error {
 		d.Kept++
 	}
 	return ctx.Err()
+}
+
+// readAsNow lets a database that an older Kestrel wrote be read as one of this
+// version: before a table that lacks columns it puts a view that has them.
+func (s *Store) readAsNow(ctx context.Context, old *sql.DB) error {
+	for _, table := range []string{"conversations", "messages", "documents"} {
+		type column struct{ name, fallback string }
+		const columns = `SELECT name, ifnull(dflt_value, 'NULL') FROM pragma_table_info(?)`
+		scan := func(r *sql.Rows) (c column, err error) { return c, r.Scan(&c.name, &c.fallback) }
+		there, err := rows(ctx, old, scan, columns, table)
+		if err != nil || len(there) == 0 {
+			continue // nothing of it can be read
+		}
+		wanted, err := rows(ctx, s.writer, scan, columns, table)
+		if err != nil {
+			return err
+		}
+		view := ""
+		for _, c := range wanted {
+			if !slices.ContainsFunc(there, func(t column) bool { return t.name == c.name }) {
+				view += ", " + c.fallback + " AS " + c.name
+			}
+		}
+		if view == "" {
+			continue
+		}
+		if _, err := old.ExecContext(ctx, `CREATE TEMP VIEW `+table+` AS SELECT *`+view+` FROM main.`+table); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func readDamaged(ctx context.Context, old *sql.DB, id ID) (e exportedConversation, err error) {

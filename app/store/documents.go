@@ -34,20 +34,23 @@ func insertDocument(ctx context.Context, tx *sql.Tx, d Document) error {
 	if !validDocument(d.Status) {
 		return invalid("a document of no status")
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO documents(id, conversation, message, path, name, format, size, hash, pages, words, tokens,
-		tokens_read, status, summary, summary_words, error, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(d.ID), string(d.Conversation), d.Message.null(), d.Path, d.Name, d.Format, d.Size, d.Hash, d.Pages, d.Words, d.Tokens,
-		d.TokensRead, string(d.Status), d.Summary, d.SummaryWords, d.Error, d.Created.UnixMilli())
+	_, err := tx.ExecContext(ctx, `INSERT INTO documents(id, conversation, message, path, name, title, format, encoding, size, hash, pages, words,
+		tokens, tokens_read, status, summary, summary_words, trained, error, problem, notes, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(d.ID), string(d.Conversation), d.Message.null(), d.Path, d.Name, d.Title, d.Format, d.Encoding, d.Size, d.Hash, d.Pages, d.Words,
+		d.Tokens, d.TokensRead, string(d.Status), d.Summary, d.SummaryWords, d.Trained, d.Problem.Text, noteText(d.Problem.kept()),
+		noteText(d.Notes), d.Created.UnixMilli())
 	return err
 }
 
-const selectDocument = `SELECT id, conversation, ifnull(message, ''), path, name, format, size, hash, pages, words, tokens, tokens_read,
-	status, summary, summary_words, error, created FROM documents `
+const selectDocument = `SELECT id, conversation, ifnull(message, ''), path, name, title, format, encoding, size, hash, pages, words,
+	tokens, tokens_read, status, summary, summary_words, trained, problem, error, notes, created FROM documents `
 
 func scanDocument(r *sql.Rows) (d Document, err error) {
 	var created int64
-	err = r.Scan(&d.ID, &d.Conversation, &d.Message, &d.Path, &d.Name, &d.Format, &d.Size, &d.Hash, &d.Pages, &d.Words, &d.Tokens, &d.TokensRead,
-		&d.Status, &d.Summary, &d.SummaryWords, &d.Error, &created)
+	err = r.Scan(&d.ID, &d.Conversation, &d.Message, &d.Path, &d.Name, &d.Title, &d.Format, &d.Encoding, &d.Size, &d.Hash, &d.Pages, &d.Words,
+		&d.Tokens, &d.TokensRead, &d.Status, &d.Summary, &d.SummaryWords, &d.Trained, column[Note]{&d.Problem}, &d.Problem.Text,
+		column[[]Note]{&d.Notes}, &created)
 	d.Created = timeOf(created)
 	return d, err
 }
@@ -85,10 +88,11 @@ func (s *Store) UpdateDocument(ctx context.Context, id ID, change func(*Document
 				return err
 			}
 		}
-		return one(ctx, tx, "document", `UPDATE documents SET message = ?, path = ?, name = ?, format = ?, size = ?, hash = ?, pages = ?,
-			words = ?, tokens = ?, tokens_read = ?, status = ?, summary = ?, summary_words = ?, error = ? WHERE id = ?`,
-			d.Message.null(), d.Path, d.Name, d.Format, d.Size, d.Hash, d.Pages, d.Words, d.Tokens, d.TokensRead, string(d.Status), d.Summary,
-			d.SummaryWords, d.Error, string(id))
+		return one(ctx, tx, "document", `UPDATE documents SET message = ?, path = ?, name = ?, title = ?, format = ?, encoding = ?, size = ?,
+			hash = ?, pages = ?, words = ?, tokens = ?, tokens_read = ?, status = ?, summary = ?, summary_words = ?, trained = ?, error = ?,
+			problem = ?, notes = ? WHERE id = ?`,
+			d.Message.null(), d.Path, d.Name, d.Title, d.Format, d.Encoding, d.Size, d.Hash, d.Pages, d.Words, d.Tokens, d.TokensRead,
+			string(d.Status), d.Summary, d.SummaryWords, d.Trained, d.Problem.Text, noteText(d.Problem.kept()), noteText(d.Notes), string(id))
 	})
 	return d, err
 }

@@ -41,10 +41,13 @@ type exportedConversation struct {
 type exportedMessage struct {
 	ID         string        `json:"id"`
 	Parent     string        `json:"parent,omitempty"`
+	Answers    string        `json:"answers,omitempty"`
 	Role       Role          `json:"role"`
 	Content    string        `json:"content"`
 	Status     Status        `json:"status"`
-	Error      string        `json:"error,omitempty"`
+	Error      string        `json:"error,omitempty"`   // the problem's text
+	Problem    *Note         `json:"problem,omitempty"` // all but its text
+	Note       *Note         `json:"note,omitempty"`
 	Tokens     int           `json:"tokens,omitempty"`
 	FirstToken time.Duration `json:"first_token_ns,omitempty"`
 	Duration   time.Duration `json:"duration_ns,omitempty"`
@@ -56,7 +59,9 @@ type exportedDocument struct {
 	Message      string         `json:"message,omitempty"`
 	Path         string         `json:"path"`
 	Name         string         `json:"name"`
+	Title        string         `json:"title,omitempty"`
 	Format       string         `json:"format"`
+	Encoding     string         `json:"encoding,omitempty"`
 	Size         int64          `json:"size"`
 	Hash         string         `json:"hash,omitempty"`
 	Pages        int            `json:"pages,omitempty"`
@@ -66,7 +71,10 @@ type exportedDocument struct {
 	Status       DocumentStatus `json:"status"`
 	Summary      string         `json:"summary,omitempty"`
 	SummaryWords int            `json:"summary_words,omitempty"`
-	Error        string         `json:"error,omitempty"`
+	Trained      int            `json:"trained,omitempty"`
+	Error        string         `json:"error,omitempty"`   // the problem's text
+	Problem      *Note          `json:"problem,omitempty"` // all but its text
+	Notes        []Note         `json:"notes,omitempty"`
 	Created      time.Time      `json:"created"`
 }
 
@@ -128,14 +136,16 @@ func exportConversation(ctx context.Context, tx *sql.Tx, id ID) (e exportedConve
 		return e, err
 	}
 	for _, m := range tree.messages {
-		e.Messages = append(e.Messages, exportedMessage{ID: string(m.ID), Parent: string(m.Parent), Role: m.Role, Content: m.Content,
-			Status: m.Status, Error: m.Error, Tokens: m.Tokens, FirstToken: m.FirstToken, Duration: m.Duration, Model: m.Model, Created: m.Created})
+		e.Messages = append(e.Messages, exportedMessage{ID: string(m.ID), Parent: string(m.Parent), Answers: string(m.Answers), Role: m.Role,
+			Content: m.Content, Status: m.Status, Error: m.Problem.Text, Problem: m.Problem.kept().exported(), Note: m.Note.exported(),
+			Tokens: m.Tokens, FirstToken: m.FirstToken, Duration: m.Duration, Model: m.Model, Created: m.Created})
 	}
 	documents, err := rows(ctx, tx, scanDocument, selectDocument+`WHERE conversation = ? ORDER BY id`, string(id))
 	for _, d := range documents {
-		e.Documents = append(e.Documents, exportedDocument{Message: string(d.Message), Path: d.Path, Name: d.Name, Format: d.Format, Size: d.Size,
-			Hash: d.Hash, Pages: d.Pages, Words: d.Words, Tokens: d.Tokens, TokensRead: d.TokensRead, Status: d.Status, Summary: d.Summary,
-			SummaryWords: d.SummaryWords, Error: d.Error, Created: d.Created})
+		e.Documents = append(e.Documents, exportedDocument{Message: string(d.Message), Path: d.Path, Name: d.Name, Title: d.Title, Format: d.Format,
+			Encoding: d.Encoding, Size: d.Size, Hash: d.Hash, Pages: d.Pages, Words: d.Words, Tokens: d.Tokens, TokensRead: d.TokensRead,
+			Status: d.Status, Summary: d.Summary, SummaryWords: d.SummaryWords, Trained: d.Trained, Error: d.Problem.Text,
+			Problem: d.Problem.kept().exported(), Notes: d.Notes, Created: d.Created})
 	}
 	return e, err
 }
@@ -144,6 +154,8 @@ func exportConversation(ctx context.Context, tx *sql.Tx, id ID) (e exportedConve
 type Labels struct {
 	User, Assistant, System string // who speaks
 	Stopped, Failed         string // behind an answer that ended so
+
+	Problem func(Note) string // why one failed; nil for the note's own text
 }
 
 // EnglishLabels are the labels in English.
@@ -173,6 +185,10 @@ func exportMarkdown(ctx context.Context, tx *sql.Tx, w io.Writer, conversation I
 		with[d.Message] = append(with[d.Message], "- "+oneLine(d.Name)+"\n")
 	}
 	speaker := map[Role]string{User: labels.User, Assistant: labels.Assistant, System: labels.System}
+	problem := labels.Problem
+	if problem == nil {
+		problem = func(n Note) string { return n.Text }
+	}
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "# %s\n", oneLine(c.Title)) // Flush gives its error
 	list := func(names []string) {
@@ -191,7 +207,7 @@ func exportMarkdown(ctx context.Context, tx *sql.Tx, w io.Writer, conversation I
 		case Stopped:
 			fmt.Fprintf(b, "\n*(%s)*\n", labels.Stopped)
 		case Failed:
-			fmt.Fprintf(b, "\n*(%s)*\n", strings.TrimSuffix(labels.Failed+": "+oneLine(m.Error), ": "))
+			fmt.Fprintf(b, "\n*(%s)*\n", strings.TrimSuffix(labels.Failed+": "+oneLine(problem(m.Problem)), ": "))
 		}
 	}
 	return b.Flush()

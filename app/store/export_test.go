@@ -17,14 +17,17 @@ func story(t testing.TB, s *Store) Conversation {
 	f := must(s.CreateFolder(ctx, "Böcke"))(t)
 	c := must(s.CreateConversation(ctx, Conversation{Title: "A title\nof two lines", Folder: f.ID, System: "Be brief.", Sampling: json.RawMessage(`{"t": 0.5}`), Model: "demo"}))(t)
 	q := say(t, s, c.ID, "", User, "Sum this up.\n")
-	must(s.AddDocument(ctx, Document{Conversation: c.ID, Message: q, Path: "/b/book.pdf", Name: "book.pdf", Format: "pdf", Size: 9, Hash: "h", Pages: 3,
-		Words: 2, Tokens: 5, TokensRead: 4, Status: DocumentReading, Summary: "so far", SummaryWords: 100, Error: "e"}))(t)
+	must(s.AddDocument(ctx, Document{Conversation: c.ID, Message: q, Path: "/b/book.pdf", Name: "book.pdf", Title: "T", Format: "pdf", Encoding: "GBK", Size: 9, Hash: "h", Pages: 3,
+		Words: 2, Tokens: 5, TokensRead: 4, Status: DocumentReading, Summary: "so far", SummaryWords: 100, Trained: 7,
+		Problem: Note{Kind: "missing", Text: "e"}, Notes: []Note{{Kind: "blank", Counts: []int{1, 3}, Text: "1 of 3"}, {Kind: "charset", Names: []string{"GBK"}}}}))(t)
 	must(s.AddDocument(ctx, Document{Conversation: c.ID, Name: "all.txt", Status: DocumentDone}))(t)
-	say(t, s, c.ID, q, Assistant, "First version.")
+	said := say(t, s, c.ID, q, Assistant, "First version.")
+	must(s.AddMessage(ctx, Message{Conversation: c.ID, Parent: said, Answers: q, Role: Assistant, Content: "The summary.", Status: Done,
+		Note: Note{Kind: "part", Counts: []int{37}, Names: []string{"book.pdf"}, Text: "from 37 %"}}))(t)
 	must(s.AddMessage(ctx, Message{Conversation: c.ID, Parent: q, Role: Assistant, Content: "Second <version> 二", Status: Stopped, Tokens: 3,
 		FirstToken: 4, Duration: 5, Model: "demo"}))(t)
 	must(s.AddMessage(ctx, Message{Conversation: c.ID, Parent: q, Role: Assistant, Status: Pending}))(t)
-	failed := must(s.AddMessage(ctx, Message{Conversation: c.ID, Parent: q, Role: Assistant, Content: "Third", Status: Failed, Error: "the device\nwas lost"}))(t)
+	failed := must(s.AddMessage(ctx, Message{Conversation: c.ID, Parent: q, Role: Assistant, Content: "Third", Status: Failed, Problem: Note{Kind: "device-lost", Text: "the device\nwas lost"}}))(t)
 	say(t, s, c.ID, failed.ID, System, "Note.")
 	return must(s.Conversation(ctx, c.ID))(t)
 }
@@ -45,7 +48,7 @@ func plain(t testing.TB, s *Store, id ID) string {
 	c.Leaf = number[c.Leaf]
 	for i := range c.Messages {
 		m := &c.Messages[i]
-		m.ID, m.Parent = number[m.ID], number[m.Parent]
+		m.ID, m.Parent, m.Answers = number[m.ID], number[m.Parent], number[m.Answers]
 	}
 	for i := range c.Documents {
 		c.Documents[i].Message = number[c.Documents[i].Message]
@@ -128,6 +131,8 @@ func TestImportRefuses(t *testing.T) {
 		{"no parent", `"parent":"a"`, `"parent":"c"`, ErrInvalid},
 		{"circle of one", `"parent":"a"`, `"parent":"b"`, ErrInvalid},
 		{"circle of two", `"id":"a",`, `"id":"a","parent":"b",`, ErrInvalid},
+		{"answers none", `"role":"assistant"`, `"role":"assistant","answers":"c"`, ErrInvalid},
+		{"trained", `"size":1`, `"size":1,"trained":-1`, ErrInvalid},
 		{"no leaf", `"leaf":"b"`, `"leaf":"c"`, ErrInvalid},
 		{"role", `"user"`, `"secret"`, ErrInvalid},
 		{"status", `"content":"","status":"done"`, `"content":"","status":"secret"`, ErrInvalid},

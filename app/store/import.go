@@ -68,15 +68,17 @@ func importConversation(ctx context.Context, tx *sql.Tx, e *exportedConversation
 		return c, err
 	}
 	for _, m := range e.Messages {
-		if err := insertMessage(ctx, tx, Message{ID: ids[m.ID], Conversation: c.ID, Parent: ids[m.Parent], Role: m.Role, Content: m.Content,
-			Status: m.Status, Error: m.Error, Tokens: m.Tokens, FirstToken: m.FirstToken, Duration: m.Duration, Model: m.Model, Created: m.Created}); err != nil {
+		if err := insertMessage(ctx, tx, Message{ID: ids[m.ID], Conversation: c.ID, Parent: ids[m.Parent], Answers: ids[m.Answers], Role: m.Role,
+			Content: m.Content, Status: m.Status, Problem: m.Problem.with(m.Error), Note: m.Note.with(""), Tokens: m.Tokens,
+			FirstToken: m.FirstToken, Duration: m.Duration, Model: m.Model, Created: m.Created}); err != nil {
 			return c, err
 		}
 	}
 	for _, d := range e.Documents {
-		if err := insertDocument(ctx, tx, Document{ID: NewID(), Conversation: c.ID, Message: ids[d.Message], Path: d.Path, Name: d.Name,
-			Format: d.Format, Size: d.Size, Hash: d.Hash, Pages: d.Pages, Words: d.Words, Tokens: d.Tokens, TokensRead: d.TokensRead,
-			Status: d.Status, Summary: d.Summary, SummaryWords: d.SummaryWords, Error: d.Error, Created: d.Created}); err != nil {
+		if err := insertDocument(ctx, tx, Document{ID: NewID(), Conversation: c.ID, Message: ids[d.Message], Path: d.Path, Name: d.Name, Title: d.Title,
+			Format: d.Format, Encoding: d.Encoding, Size: d.Size, Hash: d.Hash, Pages: d.Pages, Words: d.Words, Tokens: d.Tokens,
+			TokensRead: d.TokensRead, Status: d.Status, Summary: d.Summary, SummaryWords: d.SummaryWords, Trained: d.Trained,
+			Problem: d.Problem.with(d.Error), Notes: d.Notes, Created: d.Created}); err != nil {
 			return c, err
 		}
 	}
@@ -178,6 +180,11 @@ func (c *exportedConversation) normalize() error {
 	if err := c.checkTree(at); err != nil {
 		return err
 	}
+	for i, m := range c.Messages {
+		if _, ok := at[m.Answers]; !ok && m.Answers != "" {
+			return fmt.Errorf("message %d answers one that is not there", i+1)
+		}
+	}
 	for i := range c.Documents {
 		d := &c.Documents[i]
 		if _, ok := at[d.Message]; !ok && d.Message != "" {
@@ -189,7 +196,7 @@ func (c *exportedConversation) normalize() error {
 		if !validDocument(d.Status) {
 			return fmt.Errorf("document %d has no status", i+1)
 		}
-		if min(d.Size, int64(d.Pages), int64(d.Words), int64(d.Tokens), int64(d.TokensRead), int64(d.SummaryWords)) < 0 {
+		if min(d.Size, int64(d.Pages), int64(d.Words), int64(d.Tokens), int64(d.TokensRead), int64(d.SummaryWords), int64(d.Trained)) < 0 {
 			return fmt.Errorf("document %d has a count below zero", i+1)
 		}
 	}

@@ -35,19 +35,21 @@ func insertMessage(ctx context.Context, tx *sql.Tx, m Message) error {
 	case m.Status != Pending && m.Status != Streaming && m.Status != Done && m.Status != Stopped && m.Status != Failed:
 		return invalid("a message of no status")
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO messages(id, conversation, parent, role, content, status, error, tokens,
-		first_token, duration, model, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(m.ID), string(m.Conversation), m.Parent.null(), string(m.Role), m.Content, string(m.Status), m.Error, m.Tokens,
+	_, err := tx.ExecContext(ctx, `INSERT INTO messages(id, conversation, parent, answers, role, content, status, error, problem, note, tokens,
+		first_token, duration, model, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		string(m.ID), string(m.Conversation), m.Parent.null(), string(m.Answers), string(m.Role), m.Content, string(m.Status), m.Problem.Text,
+		noteText(m.Problem.kept()), noteText(m.Note), m.Tokens,
 		int64(m.FirstToken), int64(m.Duration), m.Model, m.Created.UnixMilli())
 	return err
 }
 
-const selectMessage = `SELECT id, conversation, ifnull(parent, ''), role, content, status, error, tokens, first_token, duration, model, created
-	FROM messages `
+const selectMessage = `SELECT id, conversation, ifnull(parent, ''), answers, role, content, status, problem, error, note, tokens, first_token,
+	duration, model, created FROM messages `
 
 func scanMessage(r *sql.Rows) (m Message, err error) {
 	var created int64
-	err = r.Scan(&m.ID, &m.Conversation, &m.Parent, &m.Role, &m.Content, &m.Status, &m.Error, &m.Tokens, &m.FirstToken, &m.Duration, &m.Model, &created)
+	err = r.Scan(&m.ID, &m.Conversation, &m.Parent, &m.Answers, &m.Role, &m.Content, &m.Status, column[Note]{&m.Problem}, &m.Problem.Text,
+		column[Note]{&m.Note}, &m.Tokens, &m.FirstToken, &m.Duration, &m.Model, &created)
 	m.Created = timeOf(created)
 	return m, err
 }
@@ -127,7 +129,7 @@ func (s *Store) Fork(ctx context.Context, message ID, title string) (Conversatio
 		}
 		for _, m := range path {
 			from := m.ID
-			m.ID, m.Conversation, m.Parent = copies[m.ID], c.ID, copies[m.Parent]
+			m.ID, m.Conversation, m.Parent, m.Answers = copies[m.ID], c.ID, copies[m.Parent], copies[m.Answers]
 			if m.Status == Pending || m.Status == Streaming {
 				m.Status = Stopped
 			}

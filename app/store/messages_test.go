@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -337,7 +338,7 @@ func TestUpdateDocument(t *testing.T) {
 	d := must(s.AddDocument(ctx, Document{Conversation: c, Status: DocumentWaiting}))(t)
 	got := must(s.UpdateDocument(ctx, d.ID, func(d *Document) { d.ID, d.Conversation, d.TokensRead, d.Status = "x", "y", 7, DocumentDone }))(t)
 	d.TokensRead, d.Status = 7, DocumentDone
-	if got != d || must(s.Document(ctx, d.ID))(t) != d {
+	if !reflect.DeepEqual(got, d) || !reflect.DeepEqual(must(s.Document(ctx, d.ID))(t), d) {
 		t.Errorf("%+v, want %+v", got, d)
 	}
 	if _, err := s.UpdateDocument(ctx, d.ID, func(d *Document) { d.Status = "" }); !errors.Is(err, ErrInvalid) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -81,6 +82,68 @@ func TestMigrate(t *testing.T) {
 	if err := migrate(ctx, db, steps[:1]); !errors.Is(err, ErrNewer) {
 		t.Errorf("error %v", err)
 	}
+}
+
+// first is a folder with data as version 1 wrote them.
+func first(t *testing.T) string {
+	t.Helper()
+	ctx, dir := t.Context(), t.TempDir()
+	db := must(sql.Open("sqlite", dsn(filepath.Join(dir, databaseName), "_txlock=immediate", "auto_vacuum(INCREMENTAL)", "journal_mode(WAL)", "foreign_keys(1)")))(t)
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	ok(t, migrate(ctx, db, migrations[:1]))
+	c, q, a, d := NewID(), NewID(), NewID(), NewID()
+	for _, x := range []struct {
+		query string
+		args  []any
+	}{
+		{`INSERT INTO conversations(id, title, system, model, created, updated) VALUES (?, 'Old', '', 'demo', 1, 2)`, []any{c}},
+		{`INSERT INTO messages(id, conversation, role, content, status, error, tokens, first_token, duration, model, created)
+			VALUES (?, ?, 'user', 'filling old', 'done', '', 0, 0, 0, '', 3)`, []any{q, c}},
+		{`INSERT INTO messages(id, conversation, parent, role, content, status, error, tokens, first_token, duration, model, created)
+			VALUES (?, ?, ?, 'assistant', 'half', 'failed', 'the device was lost', 5, 6, 7, 'demo', 4)`, []any{a, c, q}},
+		{`UPDATE conversations SET leaf = ? WHERE id = ?`, []any{a, c}},
+		{`INSERT INTO documents(id, conversation, message, path, name, format, size, hash, pages, words, tokens, tokens_read, status, summary,
+			summary_words, error, created) VALUES (?, ?, ?, '/b', 'b', 'text', 1, 'h', 2, 3, 4, 2, 'failed', 's', 50, 'no such file', 5)`, []any{d, c, q}},
+	} {
+		for i := range x.args {
+			x.args[i] = string(x.args[i].(ID))
+		}
+		must(db.ExecContext(ctx, x.query, x.args...))(t)
+	}
+	return dir
+}
+
+// What version 1 wrote is there in this one, its errors with their texts alone.
+func TestFromFirst(t *testing.T) {
+	check := func(s *Store) {
+		t.Helper()
+		ctx := t.Context()
+		list := must(s.Conversations(ctx, Listing{}))(t)
+		if len(list) != 1 || list[0].Title != "Old" {
+			t.Fatalf("conversations %+v", list)
+		}
+		path := must(s.Tree(ctx, list[0].ID))(t).Path()
+		if len(path) != 2 || path[0].Content != "filling old" || !reflect.DeepEqual(path[1].Problem, Note{Text: "the device was lost"}) || path[1].Status != Failed {
+			t.Errorf("messages %+v", path)
+		}
+		docs := must(s.Documents(ctx, list[0].ID))(t)
+		if len(docs) != 1 || !reflect.DeepEqual(docs[0].Problem, Note{Text: "no such file"}) || docs[0].Notes != nil || docs[0].Words != 3 {
+			t.Errorf("documents %+v", docs)
+		}
+		whole(t, s)
+	}
+	dir := first(t)
+	check(openAt(t, dir))
+	// as what is left of a damaged one
+	dir = first(t)
+	s := openNew(t)
+	d := &Damage{File: filepath.Join(dir, databaseName)}
+	ok(t, s.salvage(t.Context(), d))
+	if d.Kept != 1 || d.Lost != 0 {
+		t.Errorf("%+v", d)
+	}
+	check(s)
 }
 
 func TestDamaged(t *testing.T) {

@@ -18,10 +18,11 @@ func TestReopen(t *testing.T) {
 	folder := must(s.CreateFolder(ctx, "Work"))(t)
 	c := must(s.CreateConversation(ctx, Conversation{Title: "T", Folder: folder.ID, System: "S", Sampling: json.RawMessage(`{"k":1}`), Model: "demo"}))(t)
 	q := must(s.AddMessage(ctx, Message{Conversation: c.ID, Role: User, Content: "你好\x00, q", Status: Done, Tokens: 3}))(t)
-	a := must(s.AddMessage(ctx, Message{Conversation: c.ID, Parent: q.ID, Role: Assistant, Status: Failed, Error: "E", Tokens: 7,
+	a := must(s.AddMessage(ctx, Message{Conversation: c.ID, Parent: q.ID, Role: Assistant, Status: Failed, Problem: Note{Kind: "k", Counts: []int{1, 2}, Names: []string{"ä"}, Text: "E"},
+		Note: Note{Kind: "part", Text: "of it"}, Answers: q.ID, Tokens: 7,
 		FirstToken: time.Second, Duration: time.Minute + 1, Model: "demo"}))(t)
-	d := must(s.AddDocument(ctx, Document{Conversation: c.ID, Message: q.ID, Path: "/x/y.pdf", Name: "y.pdf", Format: "pdf", Size: 1 << 40, Hash: "h",
-		Pages: 1, Words: 2, Tokens: 3, TokensRead: 2, Status: DocumentPaused, Summary: "s", SummaryWords: 100, Error: "e"}))(t)
+	d := must(s.AddDocument(ctx, Document{Conversation: c.ID, Message: q.ID, Path: "/x/y.pdf", Name: "y.pdf", Title: "Y", Encoding: "GBK", Trained: 9, Format: "pdf", Size: 1 << 40, Hash: "h",
+		Pages: 1, Words: 2, Tokens: 3, TokensRead: 2, Status: DocumentPaused, Summary: "s", SummaryWords: 100, Problem: Note{Text: "e"}, Notes: []Note{{Kind: "k"}}}))(t)
 	ok(t, s.Close())
 	ok(t, s.Close())
 	if _, err := s.Conversation(ctx, c.ID); !errors.Is(err, ErrClosed) {
@@ -53,7 +54,7 @@ func TestReopen(t *testing.T) {
 	if path := must(s.Tree(ctx, c.ID))(t).Path(); !reflect.DeepEqual(path, []Message{q, a}) {
 		t.Errorf("path %+v", path)
 	}
-	if m := must(s.Message(ctx, a.ID))(t); m != a {
+	if m := must(s.Message(ctx, a.ID))(t); !reflect.DeepEqual(m, a) {
 		t.Errorf("message %+v", m)
 	}
 	if list := must(s.Documents(ctx, c.ID))(t); !reflect.DeepEqual(list, []Document{d}) {

@@ -51,7 +51,7 @@ const (
 	Streaming Status = "streaming" // an answer that grows
 	Done      Status = "done"
 	Stopped   Status = "stopped" // by the user, or with the program: what was written by then is kept
-	Failed    Status = "failed"  // Error says why; what was written by then is kept
+	Failed    Status = "failed"  // Problem says why; what was written by then is kept
 )
 
 // Message is one turn. Messages form a tree: those of one parent are versions
@@ -60,10 +60,12 @@ type Message struct {
 	ID           ID
 	Conversation ID
 	Parent       ID // "" at the root
+	Answers      ID // the turn it answers, where that is not its Parent: one of a document, of which more was asked while it was read
 	Role         Role
 	Content      string
 	Status       Status
-	Error        string
+	Problem      Note
+	Note         Note          // what to know of it
 	Tokens       int           // written, of an answer; read, of the others
 	FirstToken   time.Duration // from the question to the answer's first token
 	Duration     time.Duration // from the question to the answer's last
@@ -79,7 +81,7 @@ const (
 	DocumentReading   DocumentStatus = "reading"
 	DocumentPaused    DocumentStatus = "paused"
 	DocumentDone      DocumentStatus = "done"
-	DocumentFailed    DocumentStatus = "failed" // Error says why
+	DocumentFailed    DocumentStatus = "failed" // Problem says why
 	DocumentCancelled DocumentStatus = "cancelled"
 )
 
@@ -91,7 +93,9 @@ type Document struct {
 	Message      ID // the message it came with; "" for the conversation as a whole
 	Path         string
 	Name         string
+	Title        string
 	Format       string
+	Encoding     string // of a text's characters
 	Size         int64  // of the file, in bytes
 	Hash         string // of the file's bytes, in the caller's form
 	Pages        int
@@ -101,7 +105,9 @@ type Document struct {
 	Status       DocumentStatus
 	Summary      string // while reading, the summary of what was read so far
 	SummaryWords int    // the length wanted
-	Error        string
+	Trained      int    // tokens that the model which reads it was trained on; 0 while not known
+	Problem      Note
+	Notes        []Note // what to know of it, as pages without text
 	Created      time.Time
 }
 

@@ -12,6 +12,7 @@ import (
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/markdown"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/tell"
 )
 
 // mostNotices is how many notices are shown at once; older ones go.
@@ -22,8 +23,8 @@ const mostNotices = 3
 type notices struct {
 	w      *window
 	object *fyne.Container
-	texts  []string
-	last   uint64 // id of the session's newest that was shown
+	texts  []func() string // in the language of the day
+	last   uint64          // id of the session's newest that was shown
 }
 
 func newNotices(w *window) *notices { return &notices{w: w, object: parts.Column()} }
@@ -33,20 +34,20 @@ func (n *notices) show(list []session.Notice) {
 	for _, x := range list {
 		if x.ID > n.last {
 			n.last = x.ID
-			n.add(x.Problem.Text)
+			n.add(func() string { return tell.Problem(&x.Problem) })
 		}
 	}
 }
 
 // once shows a text that is not shown already.
 func (n *notices) once(text string) {
-	if !slices.Contains(n.texts, text) {
-		n.add(text)
+	if !slices.ContainsFunc(n.texts, func(t func() string) bool { return t() == text }) {
+		n.add(func() string { return text })
 	}
 }
 
 // add shows a text.
-func (n *notices) add(text string) {
+func (n *notices) add(text func() string) {
 	n.texts = append(n.texts, text)
 	n.texts = n.texts[max(0, len(n.texts)-mostNotices):]
 	n.rebuild()
@@ -56,7 +57,7 @@ func (n *notices) rebuild() {
 	n.object.Objects = nil
 	for i, text := range n.texts {
 		said := markdown.New() // to be selected and copied
-		said.SetPlain(text, markdown.Plain{})
+		said.SetPlain(text(), markdown.Plain{})
 		closer := parts.NewIconButton("", theme.CancelIcon(), look.T("ui.notice.close"), n.w.bar.tell, func() {
 			n.texts = append(n.texts[:i:i], n.texts[i+1:]...)
 			n.rebuild()

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -23,6 +22,7 @@ import (
 	"kestrel/app/ui/monitor"
 	"kestrel/app/ui/parts"
 	"kestrel/app/ui/settings"
+	"kestrel/app/ui/tell"
 	"kestrel/assets"
 )
 
@@ -106,7 +106,7 @@ func run(o Options, home string) error {
 		}
 	}
 	if d := s.Damage(); d != nil {
-		w.problem(errors.New(look.T("ui.damage", d.Kept, d.Lost, d.File)))
+		w.notices.add(func() string { return look.T("ui.damage", d.Kept, d.Lost, d.File) })
 	}
 	w.w.SetOnClosed(w.remember)
 	a.Lifecycle().SetOnStarted(func() { w.begin(o) })
@@ -157,7 +157,7 @@ func refuse(a fyne.App, system look.Language, err error) error {
 	look.SetLanguage(system)
 	a.Settings().SetTheme(look.New(look.Options{}))
 	w := a.NewWindow("Kestrel")
-	text := parts.Text(err.Error())
+	text := parts.Text(tell.Error(err))
 	text.Selectable = true
 	w.SetContent(parts.On(look.ColorPanel, 0, parts.Column(parts.Heading(look.T("ui.refused")), text,
 		parts.NewButton(look.T("ui.menu.quit"), w.Close).Primary())))

@@ -187,9 +187,9 @@ func (b *bench) converse() {
 // readBook is a document that is being read, one that waits and one that cannot be.
 func (b *bench) readBook() {
 	book := session.Document{ID: "d", Path: "/tmp/war.epub", Name: "war.epub", Title: "War and Peace", Format: document.EPUB, Size: 3_400_000,
-		Pages: 1225, Words: 562_000, Tokens: 760_000, Stage: session.Ready, Estimate: 14 * time.Minute, Wanted: 150, Beyond: 751_808}
+		Pages: 1225, Words: 562_000, Tokens: 760_000, Stage: session.Ready, Estimate: 14 * time.Minute, Wanted: 150, Beyond: 751_808, Trained: 8192}
 	reading, bad := book, session.Document{ID: "f", Name: "secret.pdf", Stage: session.Unreadable,
-		Problem: &session.Problem{Kind: session.KindDocument, Text: "This file is locked with a password. Save a copy without one, then drop that here."}}
+		Problem: &session.Problem{Kind: session.KindEncrypted, Text: "This file is locked with a password. Save a copy without one, then drop that here."}}
 	reading.Stage, reading.Message = session.ReadingText, "m0"
 	reading.Progress = session.Progress{Done: 190_000, Total: 760_000, Rate: 900, ETA: 10*time.Minute + 33*time.Second}
 	reading.Partial = &session.Partial{Text: "The story begins in a salon in Petersburg in 1805, where **Anna Pavlovna** receives her guests.", Share: 0.24}
@@ -206,7 +206,7 @@ func (b *bench) readBook() {
 // trouble is a lost device, told where it happened and above the place to write.
 func (b *bench) trouble() {
 	b.converse()
-	lost := &session.Problem{Kind: session.KindDeviceLost, Text: "The graphics device was lost: its driver stopped answering. What was written is kept. Load the model again to go on."}
+	lost := &session.Problem{Kind: session.KindDeviceLost, Text: "run step: the graphics device was lost; load the model again"}
 	b.f.UpdateConversation(func(c *session.Conversation) {
 		m := *c.Messages[3]
 		m.Status, m.Problem = session.Failed, lost
@@ -216,7 +216,7 @@ func (b *bench) trouble() {
 		m := *s.Model
 		m.State, m.Problem = session.Broken, lost
 		s.Model = &m
-		s.Notices = []session.Notice{{ID: 1, Problem: session.Problem{Text: "The disk is full: the saved state of a document could not be written."}}}
+		s.Notices = []session.Notice{{ID: 1, Problem: session.Problem{Kind: session.KindNoSpace, Text: "save state: the saved state of a document could not be written."}}}
 	})
 }
 

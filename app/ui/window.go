@@ -17,6 +17,7 @@ import (
 	"kestrel/app/ui/parts"
 	"kestrel/app/ui/settings"
 	"kestrel/app/ui/sidebar"
+	"kestrel/app/ui/tell"
 )
 
 // Sizes of the window, in Fyne's units.
@@ -271,7 +272,7 @@ func (w *window) prefer(p settings.Preferences) {
 }
 
 // problem tells the user of an error of the window's own work.
-func (w *window) problem(err error) { w.notices.add(err.Error()) }
+func (w *window) problem(err error) { w.notices.add(func() string { return tell.Error(err) }) }
 
 // close remembers the window's size and ends the session. It is called once,
 // when the window is gone.

@@ -269,7 +269,7 @@ func TestModelTrouble(t *testing.T) {
 	b.f.Update(func(s *session.Snapshot) {
 		s.Model = &session.Model{State: session.Broken, Request: session.LoadRequest{Model: "m"}, Problem: &session.Problem{Kind: session.KindDeviceLost, Text: "The device was lost; load the model again."}}
 	})
-	b.shows("The device was lost; load the model again.")
+	b.shows("The graphics device stopped answering.")
 	b.calls()
 	looktest.Press(b.w.Canvas(), "Load the model again")
 	if got := b.calls(); !slices.Equal(got, []string{"Load[{m  }]"}) {
@@ -305,6 +305,18 @@ func TestNotices(t *testing.T) {
 	})
 	b.hides("The disk is full.")
 	b.shows("The file went away.")
+	// what has a kind is said in the language of the day
+	b.f.Update(func(s *session.Snapshot) {
+		s.Notices = []session.Notice{{ID: 3, Problem: session.Problem{Kind: session.KindBusy, Text: "xyzzy"}}}
+	})
+	for _, l := range []look.Language{look.English, look.Chinese, look.English} {
+		p := b.prefs
+		p.Language = l
+		b.prefer(p)
+		parts.CloseTop(b.w.Canvas())
+		b.shows(look.T("tell.busy"))
+		b.hides("xyzzy")
+	}
 }
 
 func TestOpenAndReload(t *testing.T) {

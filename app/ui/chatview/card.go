@@ -11,6 +11,7 @@ import (
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/markdown"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/tell"
 )
 
 // wordChoices are the lengths of a summary to choose from.
@@ -187,14 +188,14 @@ func (c *card) statusText() string {
 func (c *card) noteText() string {
 	d := c.doc
 	text := ""
-	if trained := c.chat.session.Snapshot().Model.MaxTrained; d.Beyond > 0 && trained > 0 && d.Stage != session.Unreadable {
-		text = look.T("chat.beyondDocument", look.Count(trained))
+	if d.Beyond > 0 && d.Stage != session.Unreadable {
+		text = look.T("chat.beyondDocument", look.Count(d.Trained))
 	}
 	for _, n := range d.Notes {
 		if text != "" {
 			text += "\n"
 		}
-		text += n
+		text += tell.Note(n)
 	}
 	return text
 }

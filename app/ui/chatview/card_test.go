@@ -17,7 +17,7 @@ import (
 func book() session.Document {
 	return session.Document{
 		ID: "d", Path: "/tmp/war.epub", Name: "war.epub", Title: "War and Peace", Format: document.EPUB, Size: 3_400_000,
-		Pages: 1225, Words: 562_000, Tokens: 760_000, Stage: session.Ready, Estimate: 14 * time.Minute, Wanted: 150, Beyond: 751_808,
+		Pages: 1225, Words: 562_000, Tokens: 760_000, Stage: session.Ready, Estimate: 14 * time.Minute, Wanted: 150, Beyond: 751_808, Trained: 2048,
 	}
 }
 
@@ -130,11 +130,11 @@ func TestUnreadableDocuments(t *testing.T) {
 			err := &document.Error{Name: "x", Kind: kind, What: "what", Way: "way"}
 			s.showDocument(func(d *session.Document) {
 				*d = session.Document{ID: "d", Name: "x.pdf", Stage: session.Unreadable,
-					Problem: &session.Problem{Kind: session.KindDocument, Text: err.Error(), Err: err}}
+					Problem: session.ProblemOf(err)}
 			})
 			row := s.v.thread.live["document:d"].(*cardRow)
-			want := look.T("chat.fault." + key)
-			if got := row.card.fault.text.Text(); got != want || strings.HasPrefix(want, "chat.") {
+			want := look.T("tell." + key)
+			if got := row.card.fault.text.Text(); got != want || strings.HasPrefix(want, "tell.") {
 				t.Errorf("%s %v: %q", l, kind, got)
 			}
 			s.tap(look.T("chat.remove"))
@@ -142,10 +142,10 @@ func TestUnreadableDocuments(t *testing.T) {
 		}
 		other := &document.Error{Name: "x", Kind: document.ErrRead, What: "the disk does not answer"}
 		s.showDocument(func(d *session.Document) {
-			d.Stage, d.Problem = session.Interrupted, &session.Problem{Kind: session.KindDocument, Text: "The disk does not answer.", Err: other}
+			d.Stage, d.Problem = session.Interrupted, session.ProblemOf(other)
 			d.Message = "u"
 		})
-		s.shows("The disk does not answer.")
+		s.shows(look.T("tell.unreadable")[:40], "the disk does not answer")
 		s.tap(look.T("chat.resume"))
 		s.expect(`Resume("d")`)
 	}

@@ -13,6 +13,7 @@ import (
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/markdown"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/tell"
 )
 
 // maxRows is how far an entry grows before it scrolls.
@@ -160,7 +161,8 @@ type composer struct {
 	attach *parts.Button
 	send   *parts.Button
 	stop   *parts.Button
-	reason *markdown.View // why nothing can be sent
+	reason *markdown.View // why nothing can be sent: all of why, or its first sentence
+	why    string
 	load   *parts.Button
 	hint   *caption // drop files anywhere
 	length *caption // of the conversation
@@ -220,7 +222,13 @@ func busy(s *session.Snapshot) bool {
 }
 
 func (c *composer) canSend(s *session.Snapshot) bool {
-	return s.Model.State == session.Loaded && !busy(s)
+	return s.Model.State == session.Loaded && !answering(s)
+}
+
+// answering says whether an answer is written or waited for. While documents are
+// read, questions can be asked.
+func answering(s *session.Snapshot) bool {
+	return s.Conversation != nil && s.Conversation.Phase.Answering()
 }
 
 // update brings the composer in line with a snapshot.
@@ -228,11 +236,12 @@ func (c *composer) update(s *session.Snapshot) {
 	if s == nil {
 		return
 	}
-	running := busy(s)
-	show(c.stop, running)
-	show(c.send, !running)
+	stop := answering(s) || busy(s) && strings.TrimSpace(c.entry.Text) == "" // what is read can be stopped until something is written
+	show(c.stop, stop)
+	show(c.send, !stop)
 	enable(c.send, c.canSend(s) && strings.TrimSpace(c.entry.Text) != "")
-	c.reason.SetPlain(c.reasonText(s), markdown.Plain{})
+	c.why = c.reasonText(s)
+	c.reason.SetPlain(c.why, markdown.Plain{})
 	c.offer(s)
 	length := ""
 	if conv := s.Conversation; conv != nil && conv.Tokens > 0 {
@@ -259,7 +268,7 @@ func (c *composer) reasonText(s *session.Snapshot) string {
 		return look.T("chat.noModel")
 	case session.Broken:
 		if m.Problem != nil {
-			return m.Problem.Text
+			return tell.Brief(m.Problem)
 		}
 		return look.T("chat.brokenModel")
 	}
@@ -307,7 +316,12 @@ func (c *composer) arrange(width float32) float32 {
 			b = c.load.MinSize()
 			room -= b.Width + 12
 		}
+		c.reason.SetPlain(c.why, markdown.Plain{})
 		text := c.reason.HeightFor(room)
+		if whole := c.chat.Size().Height; whole > 0 && text > whole/6 { // the thread is to be seen as well
+			c.reason.SetPlain(tell.Sentence(c.why), markdown.Plain{})
+			text = c.reason.HeightFor(room)
+		}
 		h = max(text, b.Height)
 		put(c.load, x+column-b.Width, y+(h-b.Height)/2, b.Width, b.Height)
 		put(c.reason, x+6, y+(h-text)/2, room, text)

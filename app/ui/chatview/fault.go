@@ -2,17 +2,16 @@ package chatview
 
 import (
 	_ "embed"
-	"errors"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
-	"kestrel/app/document"
 	"kestrel/app/session"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/markdown"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/tell"
 )
 
 //go:embed fork.svg
@@ -33,7 +32,7 @@ type faultBox struct {
 
 // reuse keeps a box that shows the same problem still.
 func reuse(f *faultBox, p *session.Problem) *faultBox {
-	if f == nil || p == nil || f.problem.Kind != p.Kind || f.text.Text() != problemText(p) {
+	if f == nil || p == nil || f.problem.Kind != p.Kind || f.text.Text() != tell.Problem(p) {
 		return nil
 	}
 	return f
@@ -45,7 +44,7 @@ func (v *View) newFault(p *session.Problem, again func()) *faultBox {
 	f.ground.border = theme.ColorNameError
 	f.ExtendBaseWidget(f)
 	f.text = v.newBody()
-	f.text.SetPlain(problemText(p), markdown.Plain{})
+	f.text.SetPlain(tell.Problem(p), markdown.Plain{})
 	add := func(text string, do func()) *parts.Button {
 		b := parts.NewButton(text, do)
 		b.OnFocused = func() { v.thread.show(b) }
@@ -54,7 +53,7 @@ func (v *View) newFault(p *session.Problem, again func()) *faultBox {
 	}
 	model := v.session.Snapshot().Model
 	switch p.Kind {
-	case session.KindDeviceLost, session.KindOutOfMemory, session.KindNoModel, session.KindBadModel, session.KindNoDevice:
+	case session.KindDeviceLost, session.KindOutOfMemory, session.KindNoModel, session.KindBadModel, session.KindUnsupported, session.KindNoDevice, session.KindNotFinite:
 		if model.State != session.Loaded && model.Request.Model != "" {
 			add(look.T("chat.reload"), func() { v.session.Load(v.session.Snapshot().Model.Request) })
 		}
@@ -66,30 +65,6 @@ func (v *View) newFault(p *session.Problem, again func()) *faultBox {
 		add(look.T("chat.tryAgain"), again)
 	}
 	return f
-}
-
-// problemText is a problem in the user's language, as far as its kind tells.
-func problemText(p *session.Problem) string {
-	for _, k := range []struct {
-		kind error
-		text string
-	}{
-		{document.ErrMissing, look.T("chat.fault.missing")},
-		{document.ErrFolder, look.T("chat.fault.folder")},
-		{document.ErrEmpty, look.T("chat.fault.empty")},
-		{document.ErrEncrypted, look.T("chat.fault.encrypted")},
-		{document.ErrBomb, look.T("chat.fault.bomb")},
-		{document.ErrNoText, look.T("chat.fault.noText")},
-		{document.ErrChanged, look.T("chat.fault.changed")},
-		{document.ErrFormat, look.T("chat.fault.format")},
-		{document.ErrEncoding, look.T("chat.fault.encoding")},
-		{document.ErrBroken, look.T("chat.fault.broken")},
-	} {
-		if errors.Is(p, k.kind) {
-			return k.text
-		}
-	}
-	return p.Text
 }
 
 func (f *faultBox) arrange(width float32) float32 {

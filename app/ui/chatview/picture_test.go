@@ -42,7 +42,7 @@ var scenes = map[string]func(s *stage){
 			ready := book()
 			ready.ID, ready.Title, ready.Name, ready.Beyond = "e", "", "a-rather-long-name-of-a-file-that-is-still-to-be-read-2024-final-version-3.pdf", 0
 			bad := session.Document{ID: "f", Name: "secret.pdf", Stage: session.Unreadable,
-				Problem: &session.Problem{Kind: session.KindDocument, Text: "This file is locked with a password. Save a copy without one, then drop that here."}}
+				Problem: &session.Problem{Kind: session.KindEncrypted, Text: "This file is locked with a password. Save a copy without one, then drop that here."}}
 			c.Documents = append(c.Documents, &ready, &bad)
 		})
 	},
@@ -50,7 +50,7 @@ var scenes = map[string]func(s *stage){
 		s.fake.UpdateConversation(func(c *session.Conversation) {
 			talk(1)(c)
 			m := answer("mb", "Part of an answ", session.Failed)
-			m.Problem = &session.Problem{Kind: session.KindDeviceLost, Text: "The graphics device was lost: its driver stopped answering. What was written is kept. Load the model again to go on."}
+			m.Problem = &session.Problem{Kind: session.KindDeviceLost, Text: "run step: the graphics device was lost; load the model again"}
 			c.Messages = append(c.Messages, sessiontest.Message("ub", "user", "And what else?", session.Complete), m)
 		})
 		s.fake.Update(func(s *session.Snapshot) {

@@ -9,6 +9,7 @@ import (
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/markdown"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/tell"
 )
 
 // Measures of a turn.
@@ -30,6 +31,7 @@ type turn struct {
 	bubble *shade
 	body   *markdown.View
 	state  *caption
+	note   *markdown.View // what to know of the answer
 	fault  *faultBox
 	card   *card
 	edit   *editor
@@ -52,6 +54,7 @@ func newTurn(c *View, m *session.Message) *turn {
 	t.ExtendBaseWidget(t)
 	t.body = c.newBody()
 	t.state = newCaption("")
+	t.note = c.newBody()
 	t.bar = newBar(func(b *parts.Button) { c.thread.show(b) })
 	if t.user {
 		t.bubble = newShade(look.ColorBubble, 12)
@@ -113,6 +116,7 @@ func (t *turn) show(m *session.Message, c *session.Conversation, last bool) {
 		t.body.SetText(m.Text, streaming)
 	}
 	t.state.set(t.stateText(c))
+	t.note.SetPlain(tell.Note(m.Note), markdown.Plain{Muted: true, Small: true})
 
 	if t.fault = reuse(t.fault, m.Problem); t.fault == nil && m.Problem != nil {
 		t.fault = t.chat.newFault(m.Problem, t.retry())
@@ -134,7 +138,7 @@ func (t *turn) show(m *session.Message, c *session.Conversation, last bool) {
 		enable(t.older, m.Version > 0)
 		enable(t.newer, m.Version < len(m.Versions)-1)
 	}
-	idle := c == nil || c.Phase == session.Idle || c.Phase == ""
+	idle := c == nil || !c.Phase.Answering()
 	show(t.copy, m.Text != "")
 	if t.change != nil {
 		show(t.change, m.Document == nil)
@@ -230,6 +234,9 @@ func (t *turn) collect() {
 	if t.state.whole != "" {
 		t.objects = append(t.objects, t.state)
 	}
+	if t.note.Text() != "" {
+		t.objects = append(t.objects, t.note)
+	}
 	if t.fault != nil {
 		t.objects = append(t.objects, t.fault)
 	}
@@ -265,6 +272,9 @@ func (t *turn) arrange(width float32) float32 {
 	if t.state.whole != "" {
 		h := t.state.fit(column).Height
 		y += put(t.state, x, y+4, column, h) + 8
+	}
+	if t.note.Text() != "" {
+		y += put(t.note, x, y+2, column, t.note.HeightFor(column)) + 6
 	}
 	if t.fault != nil {
 		y += put(t.fault, x, y+4, column, t.fault.arrange(column)) + 8

@@ -112,7 +112,7 @@ func TestFaultInPlace(t *testing.T) {
 		m.State = session.Broken
 		s.Model = &m
 	})
-	s.shows("Part of an answ", "The graphics device was lost.")
+	s.shows("Part of an answ", "The graphics device stopped answering.", "Details: The graphics device was lost.")
 	s.hides("birdsxx")
 	f := s.v.thread.live["mb"].(*turn).fault
 	s.fake.UpdateConversation(func(c *session.Conversation) { m := *c.Messages[2]; c.Messages[2] = &m })

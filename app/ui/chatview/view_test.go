@@ -103,6 +103,40 @@ func TestStreamAndStop(t *testing.T) {
 	s.expect("")
 }
 
+// TestAskAmidReading: while documents are read a question can be sent; with
+// nothing written the button stops the reading.
+func TestAskAmidReading(t *testing.T) {
+	for _, l := range []look.Language{look.English, look.Chinese} {
+		s := newStage(t, look.Options{}, l, nil)
+		s.showDocument(func(d *session.Document) {
+			d.Stage, d.Message = session.ReadingText, "u"
+			d.Notes = []session.Note{{Kind: session.NoteCharset, Names: []string{"GB18030"}, Text: "xyzzy"}}
+		})
+		s.fake.UpdateConversation(func(c *session.Conversation) { c.Phase = session.ReadingDocuments })
+		c := s.v.composer
+		if !c.stop.Visible() || c.send.Visible() {
+			t.Error("the reading cannot be stopped")
+		}
+		s.shows(look.T("tell.charset", "GB18030"))
+		s.hides("xyzzy")
+		test.Type(c.entry, "Why?")
+		if c.stop.Visible() || !c.send.Visible() || c.send.Disabled() {
+			t.Error("nothing can be sent while a document is read")
+		}
+		s.key(c.entry, fyne.KeyReturn)
+		s.expect(`Send("Why?")`)
+		s.fake.UpdateConversation(func(c *session.Conversation) {
+			m := answer("m", "Because.", session.Complete)
+			m.Note = session.Note{Kind: session.NotePart, Counts: []int{37, 1000}, Names: []string{"war.epub"}, Text: "xyzzy"}
+			c.Messages = append(c.Messages, sessiontest.Message("q", "user", "Why?", session.Complete), m)
+		})
+		s.shows("Because.", look.T("tell.part", 37, 1000, "war.epub"))
+		s.hides("xyzzy")
+		s.key(c.entry, fyne.KeyEscape)
+		s.expect("Stop()")
+	}
+}
+
 // body is the text of a live turn.
 func (v *View) body(id string) interface {
 	fyne.Focusable
@@ -200,7 +234,7 @@ func TestModelStates(t *testing.T) {
 	s.tap("Choose a model")
 	s.expect(`Pull("chosen")`)
 	set(session.Broken, &session.Problem{Kind: session.KindDeviceLost, Text: "The graphics device was lost."})
-	s.shows("The graphics device was lost.")
+	s.shows("The graphics device stopped answering.")
 	s.tap("Load the model again")
 	if got := s.calls(); !strings.HasPrefix(got, "Load(") || !strings.Contains(got, "falcon-mamba-7b") {
 		t.Errorf("commands are %s", got)

@@ -14,6 +14,7 @@ import (
 	"kestrel/app/session"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/tell"
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/vulkan"
 )
@@ -165,7 +166,7 @@ func (c *Chooser) tell(err error) {
 	if err == nil {
 		c.problem.Hide()
 	} else {
-		c.problem.SetText(err.Error())
+		c.problem.SetText(tell.Error(err))
 		c.problem.Show()
 	}
 	c.details.Refresh()

@@ -12,6 +12,7 @@ import (
 	"kestrel/app/session"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/tell"
 	"kestrel/engine/vulkan"
 )
 
@@ -123,8 +124,8 @@ func where(m session.Choice) string {
 		return look.T("models.builtin", look.Bytes(m.Bytes))
 	case m.Source == session.Published:
 		return look.T("models.published", look.Bytes(m.Bytes))
-	case m.Problem != "":
-		return m.Problem
+	case m.Problem != nil:
+		return tell.Brief(m.Problem)
 	case !m.Ready && m.Have < m.Bytes:
 		return look.T("models.partial", look.Bytes(m.Have), look.Bytes(m.Bytes))
 	}
@@ -144,8 +145,8 @@ func about(m session.Choice) string {
 		pieces = append(pieces, look.T("models.instruct"))
 	case m.Source == session.Published:
 		pieces = append(pieces, look.T("models.base"))
-	case m.Problem != "":
-		pieces = append(pieces, m.Problem)
+	case m.Problem != nil:
+		pieces = append(pieces, tell.Problem(m.Problem))
 	}
 	if m.Entry != nil && m.Entry.Path != "" {
 		pieces = append(pieces, m.Entry.Path)

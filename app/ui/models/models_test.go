@@ -38,7 +38,7 @@ func fake() *sessiontest.Fake {
 	f.ChoiceList = []session.Choice{
 		{Name: "demo", Source: session.Builtin, Ready: true, Bytes: 7_400_000, Selected: true, Chat: true},
 		{Name: "mamba-130m-hf", Source: session.Library, Ready: true, Bytes: 516 << 20, Have: 516 << 20, Entry: &library.Entry{Path: "models/mamba-130m-hf"}},
-		{Name: "torn", Source: session.Library, Bytes: 1 << 30, Have: 1 << 30, Problem: "its manifest is damaged", Entry: &library.Entry{Err: errors.New("damaged")}},
+		{Name: "torn", Source: session.Library, Bytes: 1 << 30, Have: 1 << 30, Problem: &session.Problem{Kind: session.KindBadModel, Text: "its manifest is damaged"}, Entry: &library.Entry{Err: errors.New("damaged")}},
 		known("tiiuae/falcon-mamba-7b-instruct", "BF16", 14_500_000_000, true),
 		known("tiiuae/falcon-mamba-7b-instruct-Q4_K_M-GGUF", "Q4_K_M", 4_200_000_000, true),
 		known("tiiuae/falcon-mamba-7b", "BF16", 14_500_000_000, false),

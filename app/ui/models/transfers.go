@@ -10,6 +10,7 @@ import (
 	"kestrel/app/session"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/tell"
 )
 
 // Transfers lists downloads and imports with their progress.
@@ -83,7 +84,7 @@ func (l *transferLine) fill(x *session.Transfer) {
 	switch {
 	case x.Problem != nil:
 		l.text.Importance = widget.DangerImportance
-		l.text.SetText(x.Name + ": " + x.Problem.Text)
+		l.text.SetText(x.Name + ": " + tell.Problem(x.Problem))
 	case x.Done:
 		l.text.SetText(look.T("models.done", x.Name))
 	default:

@@ -2,7 +2,6 @@ package sidebar
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"kestrel/app/store"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/tell"
 )
 
 // undoFor is how long what was deleted can be taken back by a button.
@@ -169,7 +169,7 @@ func (v *View) offerUndo(text string, undo func(ctx context.Context) error) {
 
 func (v *View) exportMarkdown(r row) {
 	labels := store.Labels{User: look.T("sidebar.md.you"), Assistant: look.T("sidebar.md.kestrel"), System: look.T("sidebar.md.note"),
-		Stopped: look.T("sidebar.md.stopped"), Failed: look.T("sidebar.md.failed")}
+		Stopped: look.T("sidebar.md.stopped"), Failed: look.T("sidebar.md.failed"), Problem: tell.Stored}
 	v.save(look.T("sidebar.markdown"), r.title, ".md", func(ctx context.Context, w io.Writer) error {
 		return v.o.Store.ExportMarkdown(ctx, w, r.id, labels)
 	})
@@ -251,7 +251,7 @@ func (v *View) importJSON() {
 			defer f.Close()
 			list, err := v.o.Store.Import(ctx, f)
 			if err == nil && len(list) == 0 {
-				err = fmt.Errorf("%s", look.T("sidebar.import.none"))
+				err = tell.Said(look.T("sidebar.import.none"))
 			}
 			return err
 		}, nil)

@@ -2,7 +2,6 @@ package sidebar
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"kestrel/app/store"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/tell"
 )
 
 // Options of a View: what it reads and whom it tells.
@@ -210,7 +210,7 @@ func (v *View) do(what string, work func(ctx context.Context) error, then func()
 		err := work(context.Background())
 		return func() {
 			if err != nil {
-				v.o.Problem(fmt.Errorf("%s: %w", what, err))
+				v.o.Problem(tell.Doing(what, err))
 			} else if then != nil {
 				then()
 			}
