@@ -18,7 +18,7 @@ func TestAheadSteps(t *testing.T) {
 	for shape, cfg := range shapes {
 		t.Run(shape, func(t *testing.T) {
 			m := load(t, checkpointtest.Random(31, cfg).Open(t, checkpointtest.Mixed), tunings["default"], 16)
-			ahead, steps := sequence(t, m), sequence(t, m)
+			ahead, steps, third := sequence(t, m), sequence(t, m), sequence(t, m)
 			g := group(t, m, 2)
 			prompt := randomIDs(1, 9, cfg.Vocab)
 			for _, q := range []*mamba.Sequence{ahead, steps} {
@@ -30,7 +30,12 @@ func TestAheadSteps(t *testing.T) {
 			asks := map[string]func() error{
 				"Land":  ahead.Land,
 				"Carry": func() error { _, err := ahead.Carry(ctx); return err },
-				"Join":  func() error { return errors.Join(g.Join(ctx, 1, ahead), g.Leave(ctx, 1, ahead)) },
+				"Join": func() error {
+					err := errors.Join(g.Join(ctx, 1, ahead), g.Leave(ctx, 1, third))
+					equalCarried(t, "joined", carried(t, third), carried(t, steps))
+					return err
+				},
+				"Leave": func() error { return errors.Join(g.Join(ctx, 0, steps), g.Leave(ctx, 0, ahead)) },
 				"Largest": func() error {
 					id, err := ahead.Largest()
 					if want, _ := steps.Largest(); id != want {
