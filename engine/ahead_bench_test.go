@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,12 +16,13 @@ import (
 )
 
 // BenchmarkGenerate gives the median time of a token, with different numbers of steps in flight, in turns, so that what
-// else the machine does slows all. KESTREL_BENCH_MODEL names another model than the demo, such as random:mamba-130m:q8_0.
+// else the machine does slows all. KESTREL_BENCH_SHAPE names random weights in place of the demo, such as mamba-130m:q8_0.
 func BenchmarkGenerate(b *testing.B) {
 	o := engine.Options{Device: os.Getenv(vulkantest.DeviceEnv), CacheDir: cacheDir}
 	m, err := engine.OpenFS(context.Background(), assets.Demo(), ".", o)
-	if name := os.Getenv("KESTREL_BENCH_MODEL"); name != "" {
-		m, err = engine.Open(context.Background(), name, o)
+	if name := os.Getenv("KESTREL_BENCH_SHAPE"); name != "" {
+		shape, precision, _ := strings.Cut(name, ":")
+		m, err = engine.OpenRandom(context.Background(), shape, precision, o)
 	}
 	if err != nil {
 		b.Fatal(err)

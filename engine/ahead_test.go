@@ -89,8 +89,9 @@ func TestAhead(t *testing.T) {
 		{Temperature: 1.2, Seed: 2},
 		{Temperature: 0.9, MinP: 0.05, RepeatPenalty: 1.1, RepeatWindow: 300, Seed: 3},
 		{Temperature: 1.1, TopK: 40, TopP: 0.9, MinP: 0.02, RepeatPenalty: 1.1, RepeatWindow: 20, Seed: 4},
-		{Temperature: 1, TopK: 513, Seed: 5}, // not for the device
-		{Temperature: 50, Seed: 6},           // characters in pieces
+		{Temperature: 2, TopK: 513, Seed: 5},
+		{RepeatPenalty: 1.2, RepeatWindow: 1 << 17}, // not for the device
+		{Temperature: 50, Seed: 6},                  // characters in pieces
 	}
 	for _, p := range all {
 		t.Run(fmt.Sprintf("%+v", p), func(t *testing.T) {

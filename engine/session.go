@@ -179,12 +179,13 @@ func (s *Session) choose(ctx context.Context, sampler *sample.Sampler) (int, err
 	if s.tokens == 0 {
 		return 0, fmt.Errorf("next token: %w", ErrEmptyPrompt)
 	}
-	k, few := sampler.DeviceTopK()
+	rule := sampler.Rule()
+	few := s.m.model.Kernels().Few(rule, s.m.config.Vocab)
 	switch {
-	case few && k == 1 && sampler.Greedy():
+	case rule.Greedy && rule.Window == 0:
 		return s.seq.Largest()
-	case few && k <= mamba.MaxTop:
-		ids, logits, err := s.seq.Top(ctx, k)
+	case few > 0:
+		ids, logits, err := s.seq.Top(ctx, few)
 		if err != nil {
 			return 0, err
 		}

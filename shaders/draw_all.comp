@@ -1,8 +1,8 @@
 #version 460
-// Chooses the next id from all logits: after the repeat penalty, top-p and min-p; greedily where the scale is 0.
+// Chooses the next id from all logits: after the repeat penalty, top-k, top-p and min-p; greedily where the scale is 0.
 //
-// One workgroup. Top-p's border is searched digit by digit of the depth, in sums of weights by digit: nothing is sorted.
-// Depths are computed anew in each pass, which reads no more than keeping them would.
+// One workgroup. The borders of top-k and top-p are searched digit by digit, in counts and in sums of weights by digit:
+// nothing is sorted. Depths are computed anew in each pass, which reads no more than keeping them would.
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -34,8 +34,105 @@ float largest;
 
 float value(const uint i) { return penalized(i, logits[i]); }
 
+// key orders as logits do.
+uint key(const float v) {
+    uint bits = floatBitsToUint(v);
+    if (bits << 1 == 0u) bits = 0u; // zeros are equal
+    return (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
+}
+
+// The last that top-k leaves in: all above this key stay, and at it all up to this id.
+uint top_key = 0u, top_id = 0xffffffffu;
+
+// below is the depth of what top-k leaves.
+uint below(const uint i) {
+    const float v = value(i);
+    if (control.top_k != 0u) {
+        const uint k = key(v);
+        if (k < top_key || (k == top_key && i > top_id)) return NEVER;
+    }
+    return depth(v, largest);
+}
+
 // The last that top-p leaves in: all above this depth stay, and so many at it, by id.
 uint last = NEVER, ties = 0u;
+
+void count_up(const uint digit, const uint by) {
+    const uint before = atomicAdd(low[digit], by, gl_ScopeWorkgroup, gl_StorageSemanticsShared, gl_SemanticsRelaxed);
+    if (before + by < by) atomicAdd(high[digit], 1u, gl_ScopeWorkgroup, gl_StorageSemanticsShared, gl_SemanticsRelaxed);
+}
+
+void clear_digits() {
+    [[dont_unroll]] for (uint i = gl_LocalInvocationIndex; i < DIGITS; i += LOCAL) low[i] = high[i] = 0u;
+    team_barrier();
+}
+
+// sum_digits adds up groups of digits, for pick_digit.
+void sum_digits() {
+    team_barrier();
+    [[dont_unroll]] for (uint g = gl_LocalInvocationIndex; g < DIGITS / GROUP; g += LOCAL) {
+        uvec2 s = uvec2(0u);
+        [[dont_unroll]] for (uint i = 0u; i < GROUP; i++) s = add(s, uvec2(low[g * GROUP + i], high[g * GROUP + i]));
+        groups[g] = s;
+    }
+    team_barrier();
+}
+
+// pick_digit is the digit at which sum reaches enough; what comes before it is added to sum.
+uint pick_digit(inout uvec2 sum, const uvec2 enough) {
+    uint digit = 0u;
+    for (uvec2 s = add(sum, groups[0]); less(s, enough); s = add(sum, groups[digit / GROUP])) {
+        sum = s;
+        digit += GROUP;
+    }
+    for (uvec2 s = add(sum, uvec2(low[digit], high[digit])); less(s, enough); s = add(sum, uvec2(low[digit], high[digit]))) {
+        sum = s;
+        digit++;
+    }
+    return digit;
+}
+
+// find_top searches the top_k-th in order of the logits, equal ones in order of id.
+void find_top() {
+    uvec2 sum = uvec2(0u); // how many are above it
+    uint found = 0u, equals = 0u;
+    [[dont_unroll]] for (uint level = 0u; level < 4u; level++) {
+        const uint shift = 24u - 8u * level;
+        clear_digits();
+        [[dont_unroll]] for (uint i = gl_LocalInvocationIndex; i < p.count; i += LOCAL) {
+            const uint k = ~key(value(i)); // the largest first
+            if (level == 0u || k >> (shift + 8u) == found) count_up((k >> shift) & 255u, 1u);
+        }
+        sum_digits();
+        const uint digit = pick_digit(sum, uvec2(control.top_k, 0u));
+        equals = low[digit];
+        found = found << 8 | digit;
+        team_barrier();
+    }
+    top_key = ~found;
+    uint left = control.top_k - sum.x; // of the equals
+    if (left == equals) return;
+    // Runs of ids, as in the draw below: whose run has the last of those left?
+    const uint lane = gl_LocalInvocationIndex;
+    const uint run = (p.count + LOCAL - 1u) / LOCAL;
+    const uint begin = min(lane * run, p.count), end = min(begin + run, p.count);
+    uint mine = 0u;
+    [[dont_unroll]] for (uint i = begin; i < end; i++)
+        if (key(value(i)) == top_key) mine++;
+    lane_ties[lane] = mine;
+    team_barrier();
+    uint before = 0u;
+    [[dont_unroll]] for (uint l = 0u; l < lane; l++) before += lane_ties[l];
+    if (before < left && left <= before + mine) {
+        [[dont_unroll]] for (uint i = begin; before < left; i++) {
+            if (key(value(i)) == top_key) before++;
+            best_id[0] = i;
+        }
+    }
+    team_barrier();
+    top_id = best_id[0];
+    team_barrier();
+}
 
 void find_largest(out uint first, out bool bad) {
     float v = uintBitsToFloat(0xff800000u);
@@ -71,44 +168,25 @@ void find_largest(out uint first, out bool bad) {
     bad = found != 0u || infinite(largest);
 }
 
-// find_last searches the border: the weights up to it reach enough, those before it do not.
+// find_last searches the border of top-p: the weights up to it reach enough, those before it do not.
 void find_last() {
     uvec2 enough = uvec2(0u), sum = uvec2(0u);
     uint shift = 29u, found = 0u; // digits above shift are found
     [[dont_unroll]] for (uint level = 0u; level < 4u; level++) {
         const uint above = shift;
         shift = level == 3u ? 0u : above - 8u;
-        for (uint i = gl_LocalInvocationIndex; i < DIGITS; i += LOCAL) low[i] = high[i] = 0u;
-        team_barrier();
+        clear_digits();
         [[dont_unroll]] for (uint i = gl_LocalInvocationIndex; i < p.count; i += LOCAL) {
-            const uint d = depth(value(i), largest);
-            if (d >= NEVER || d >> above != found) continue;
-            const uint digit = (d >> shift) & ((1u << (above - shift)) - 1u), w = weight(d);
-            const uint before = atomicAdd(low[digit], w, gl_ScopeWorkgroup, gl_StorageSemanticsShared, gl_SemanticsRelaxed);
-            if (before + w < w) atomicAdd(high[digit], 1u, gl_ScopeWorkgroup, gl_StorageSemanticsShared, gl_SemanticsRelaxed);
+            const uint d = below(i);
+            if (d < NEVER && d >> above == found) count_up((d >> shift) & ((1u << (above - shift)) - 1u), weight(d));
         }
-        team_barrier();
-        for (uint g = gl_LocalInvocationIndex; g < DIGITS / GROUP; g += LOCAL) {
-            uvec2 s = uvec2(0u);
-            [[dont_unroll]] for (uint i = 0u; i < GROUP; i++) s = add(s, uvec2(low[g * GROUP + i], high[g * GROUP + i]));
-            groups[g] = s;
-        }
-        team_barrier();
+        sum_digits();
         if (level == 0u) {
             [[dont_unroll]] for (uint g = 0u; g < DIGITS / GROUP; g++) enough = add(enough, groups[g]);
             enough = share(control.top_p, enough);
             if (enough == uvec2(0u)) enough.x = 1u; // the likeliest stays
         }
-        uint digit = 0u;
-        for (uvec2 s = add(sum, groups[0]); less(s, enough); s = add(sum, groups[digit / GROUP])) {
-            sum = s;
-            digit += GROUP;
-        }
-        for (uvec2 s = add(sum, uvec2(low[digit], high[digit])); less(s, enough); s = add(sum, uvec2(low[digit], high[digit]))) {
-            sum = s;
-            digit++;
-        }
-        found = (found << (above - shift)) | digit;
+        found = found << (above - shift) | pick_digit(sum, enough);
         team_barrier();
     }
     last = found;
@@ -141,6 +219,7 @@ void main() {
         }
         return;
     }
+    if (control.top_k != 0u && control.top_k < p.count) find_top();
     if (control.top_p != 0u) find_last();
 
     // Each lane adds up a run of ids, and then the sums of the lanes before it.
@@ -150,7 +229,7 @@ void main() {
     uvec2 sum = uvec2(0u);
     uint tied = 0u;
     [[dont_unroll]] for (uint i = begin; i < end; i++) {
-        const uint d = depth(value(i), largest);
+        const uint d = below(i);
         if (d < last) sum = add(sum, uvec2(weigh(d), 0u));
         if (d == last) tied++;
     }
@@ -178,7 +257,7 @@ void main() {
     }
     if (less(target, at) || !less(target, up_to(lane))) return;
     [[dont_unroll]] for (uint i = begin; i < end; i++) {
-        const uint d = depth(value(i), largest);
+        const uint d = below(i);
         if (d > last || (d == last && met++ >= ties)) continue;
         at = add(at, uvec2(weigh(d), 0u));
         if (less(target, at)) {

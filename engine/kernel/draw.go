@@ -46,8 +46,8 @@ func (e *Encoder) DrawFew(top vulkan.View, count int, d Draw) {
 	e.draw("draw_few", e.set.tune.Top, top, count, d)
 }
 
-// DrawAll chooses from all logits [count], as the sampler does whose rule Control holds; top-k is not among what it can.
-// Nothing can be chosen where a logit is NaN or the largest is infinite.
+// DrawAll chooses from all logits [count], as the sampler does whose rule Control holds. Nothing can be chosen where a
+// logit is NaN or the largest is infinite.
 func (e *Encoder) DrawAll(logits vulkan.View, count int, d Draw) {
 	e.draw("draw_all", e.set.tune.draw(), logits, count, d)
 }
@@ -57,13 +57,13 @@ func (e *Encoder) draw(shader string, local int, from vulkan.View, count int, d 
 		vulkan.In(from), vulkan.InOut(d.Control), vulkan.InOut(d.Seen), vulkan.InOut(d.Window), vulkan.Out(d.Result))
 }
 
-// Draws says whether the device can follow a sampler's rule over a vocabulary, and from how many of the largest logits it
-// chooses; 0: from all. It cannot follow top-k that takes more of them than MaxTopK, the window of the repeat penalty
-// included, nor top-k with a penalty below 1, which may pull up any.
-func Draws(r sample.Rule, vocab int) (few int, ok bool) {
-	few = min(r.Few, vocab)
-	if few > MaxTopK {
-		few = 0
+// Few is the number of largest logits to choose from by a sampler's rule, or 0 where it is better, or necessary, to choose
+// from all: the penalty's window counts, MaxTopK is the most, and drivers that run on the CPU find a border in all sooner
+// than they sort out the largest.
+func (s *Set) Few(r sample.Rule, vocab int) int {
+	few := min(r.Few, vocab)
+	if few > MaxTopK || !s.tune.Few && !(r.Greedy && r.Window == 0) {
+		return 0
 	}
-	return few, few > 0 || r.TopK == 0
+	return few
 }

@@ -32,10 +32,7 @@ func (b bench) drawer(p sample.Params, vocab int, accepted []int) (drawer, *samp
 	for _, id := range accepted {
 		s.Accept(id)
 	}
-	few, ok := Draws(s.Rule(), vocab)
-	if !ok {
-		b.Fatalf("%+v is not for the device", p)
-	}
+	few := b.set.Few(s.Rule(), vocab)
 	recent := s.Recent()
 	control := Control(s.Rule(), few > 0, s.Place(), len(recent))
 	words := make([]uint32, len(control)/4)
@@ -106,6 +103,9 @@ func drawParams() []sample.Params {
 		{Temperature: 0.8, TopK: 40, TopP: 0.9, MinP: 0.05, Seed: 12},
 		{Temperature: 3, TopK: 17, TopP: 0.7, RepeatPenalty: 1.5, RepeatWindow: 9, Seed: 13},
 		{Temperature: 9, TopK: MaxTopK, TopP: 0.99, Seed: 14},
+		{Temperature: 4, TopK: MaxTopK + 1, Seed: 15},
+		{Temperature: 5, TopK: 3000, TopP: 0.9, RepeatPenalty: 1.1, Seed: 16},
+		{Temperature: 2, TopK: 9, TopP: 0.9, MinP: 0.01, RepeatPenalty: 0.7, Seed: 17},
 	}
 }
 
@@ -166,7 +166,7 @@ func TestDrawVocabulary(t *testing.T) {
 	r := rand.New(rand.NewPCG(23, 24))
 	for i, p := range drawParams() {
 		lanes := []int{128, 512}[i%2]
-		b := bench{t, NewSet(dev, Tuning{Top: 32, Draw: lanes}), true, true}
+		b := bench{t, NewSet(dev, Tuning{Top: 32, Draw: lanes, Few: i%4 < 2}), true, true}
 		b.sub(fmt.Sprintf("%d lanes %+v", lanes, p), func(b bench) {
 			dr, s := b.drawer(p, vocabulary, nil)
 			for _, scale := range []float64{2.5, 0, 0.01, 30} {
@@ -228,32 +228,34 @@ func TestDrawRefuses(t *testing.T) {
 	})
 }
 
-// TestDraws: which rules the device follows.
-func TestDraws(t *testing.T) {
+// TestFew: which rules choose from few logits.
+func TestFew(t *testing.T) {
+	dev := vulkantest.Open(t)
 	for _, c := range []struct {
-		p     sample.Params
-		vocab int
-		few   int
-		ok    bool
+		p               sample.Params
+		vocab           int
+		sorting, adding int // where the few are sorted out, and where they are not
 	}{
-		{sample.Params{}, vocabulary, 1, true},
-		{sample.Params{RepeatPenalty: 1.1}, vocabulary, 65, true},
-		{sample.Params{RepeatPenalty: 1.1}, 50, 50, true},
-		{sample.Params{RepeatPenalty: 1.1, RepeatWindow: 600}, vocabulary, 0, true},
-		{sample.Params{RepeatPenalty: 0.9}, vocabulary, 0, true},
-		{sample.Params{Temperature: 1}, vocabulary, 0, true},
-		{sample.Params{Temperature: 1, TopK: 512}, vocabulary, 512, true},
-		{sample.Params{Temperature: 1, TopK: 513}, vocabulary, 0, false},
-		{sample.Params{Temperature: 1, TopK: 513}, 300, 300, true},
-		{sample.Params{Temperature: 1, TopK: 500, RepeatPenalty: 1.1}, vocabulary, 0, false},
-		{sample.Params{Temperature: 1, TopK: 5, RepeatPenalty: 0.9}, vocabulary, 0, false},
+		{sample.Params{}, vocabulary, 1, 1},
+		{sample.Params{RepeatPenalty: 1.1}, vocabulary, 65, 0},
+		{sample.Params{RepeatPenalty: 1.1}, 50, 50, 0},
+		{sample.Params{RepeatPenalty: 1.1, RepeatWindow: 600}, vocabulary, 0, 0},
+		{sample.Params{RepeatPenalty: 0.9}, vocabulary, 0, 0},
+		{sample.Params{Temperature: 1}, vocabulary, 0, 0},
+		{sample.Params{Temperature: 1, TopK: 512}, vocabulary, 512, 0},
+		{sample.Params{Temperature: 1, TopK: 513}, vocabulary, 0, 0},
+		{sample.Params{Temperature: 1, TopK: 513}, 300, 300, 0},
+		{sample.Params{Temperature: 1, TopK: 500, RepeatPenalty: 1.1}, vocabulary, 0, 0},
+		{sample.Params{Temperature: 1, TopK: 5, RepeatPenalty: 0.9}, vocabulary, 0, 0},
 	} {
 		s, err := sample.New(c.p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if few, ok := Draws(s.Rule(), c.vocab); few != c.few || ok != c.ok {
-			t.Errorf("%+v of %d: %d, %v, want %d, %v", c.p, c.vocab, few, ok, c.few, c.ok)
+		for few, want := range map[bool]int{true: c.sorting, false: c.adding} {
+			if got := NewSet(dev, Tuning{Few: few}).Few(s.Rule(), c.vocab); got != want {
+				t.Errorf("%+v of %d, sorted %v: %d, want %d", c.p, c.vocab, few, got, want)
+			}
 		}
 	}
 }

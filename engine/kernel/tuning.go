@@ -23,14 +23,15 @@ type Tuning struct {
 
 	Wide bool // shaders for drivers that run on the CPU: 64-bit loads, weights asked for ahead; needs 64-bit integers
 
-	Norm         int // lanes of the norms
-	Conv         int // lanes of the convolutions
-	ConvSpan     int // tokens a lane of the chunked convolution takes
-	ScanChannels int // channels of one workgroup in a step
-	Scan         int // lanes of the chunked scan
-	ScanLanes    int // lanes that share a channel in the chunked scan: 1, 2 or 4
-	Top          int // lanes of arg-max and top-k
-	Draw         int // lanes that choose from all logits; 0: Top
+	Norm         int  // lanes of the norms
+	Conv         int  // lanes of the convolutions
+	ConvSpan     int  // tokens a lane of the chunked convolution takes
+	ScanChannels int  // channels of one workgroup in a step
+	Scan         int  // lanes of the chunked scan
+	ScanLanes    int  // lanes that share a channel in the chunked scan: 1, 2 or 4
+	Top          int  // lanes of arg-max and top-k
+	Draw         int  // lanes that choose from all logits; 0: Top
+	Few          bool // choices from few logits have these sorted out first
 }
 
 // rows is how many rows of m a GEMV workgroup takes for one token.
@@ -74,7 +75,8 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 	}
 	t := Tuning{
 		Local: 64, Rows: 4, ThinRows: 4, ThinTokens: 4, TileFrom: 16,
-		Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, Top: 128, Draw: min(512, max(128, info.Limits.MaxInvocations)),
+		Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, Top: 128,
+		Draw: min(512, max(128, info.Limits.MaxInvocations)), Few: true,
 	}
 	t.useFragment(info)
 	return t

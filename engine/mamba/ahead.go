@@ -84,8 +84,8 @@ func (m *Model) SetAhead(n int) {
 // Of the `most` ids that the caller may yet want, this one included, more may be under way when it returns: any other
 // method of the sequence, or Land, ends that first. Errors as Step, and ErrGrounded; either way nothing was fed.
 //
-// It takes off when steps are fast, so that several fit into 50 ms, when the device can follow the sampler (kernel.Draws),
-// and no other sequence of the model is ahead.
+// It takes off when steps are fast, so that several fit into 50 ms, the window of the repeat penalty is of 65,536 ids at
+// most, and no other sequence of the model is ahead.
 func (q *Sequence) Ahead(ctx context.Context, sampler *sample.Sampler, most int) (int, error) {
 	if err := q.open("decode ahead"); err != nil {
 		return 0, err
@@ -148,14 +148,14 @@ func (f *flight) chosen(v vulkan.View) (id int, ok bool) {
 // takeOff puts what the sampler's choices hang on where the device finds it.
 func (q *Sequence) takeOff(ctx context.Context, sampler *sample.Sampler) error {
 	d, f, rule, vocab := q.m.deck, &q.flight, sampler.Rule(), q.m.Config.Vocab
-	few, ok := kernel.Draws(rule, vocab)
+	few := q.m.kernels.Few(rule, vocab)
 	switch {
 	case q.m.inFlight() < 2 && q.m.ahead <= 0:
 		return fmt.Errorf("%w: steps are slow, or not yet timed", ErrGrounded)
 	case d.owner != nil:
 		return fmt.Errorf("%w: another session is ahead", ErrGrounded)
-	case !ok || rule.Window > maxWindow:
-		return fmt.Errorf("%w: the device does not follow these sampling parameters", ErrGrounded)
+	case rule.Window > maxWindow:
+		return fmt.Errorf("%w: the repeat penalty looks back over %d ids, the device over %d", ErrGrounded, rule.Window, maxWindow)
 	}
 	mode := flightMode{greedy: rule.Greedy && rule.Window == 0, few: few}
 	if mode != f.mode {
