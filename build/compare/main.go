@@ -8,6 +8,8 @@
 //
 //	go run ./build/compare -kestrel "chroot DIR kestrel" -llama "chroot DIR env GGML_VK_VISIBLE_DEVICES=0 llama-bench" m.gguf
 //
+// Any program that is asked and answers as llama-bench does can stand for it: transformers_bench.py runs transformers.
+//
 // llama.cpp lists a software Vulkan device only where GGML_VK_VISIBLE_DEVICES names it.
 package main
 
@@ -29,6 +31,7 @@ import (
 
 type options struct {
 	kestrel, llama   string
+	peer             string
 	device           string
 	rounds           int
 	prefill, decode  int
@@ -41,6 +44,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.kestrel, "kestrel", "kestrel", "command that runs Kestrel")
 	flag.StringVar(&o.llama, "llama", "llama-bench", "command that runs llama-bench")
+	flag.StringVar(&o.peer, "peer", "llama.cpp", "what -llama runs, for the table")
 	flag.StringVar(&o.device, "device", "", "Kestrel's device, as for kestrel --device")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; each runs both once")
 	flag.IntVar(&o.prefill, "prefill", 512, "tokens to read")
@@ -72,7 +76,7 @@ func main() {
 type speed struct{ prefill, decode float64 }
 
 func compare(ctx context.Context, o options, files []string) error {
-	fmt.Println("| model | prefill, llama.cpp | Kestrel | ratio | decode, llama.cpp | Kestrel | ratio |")
+	fmt.Printf("| model | prefill, %s | Kestrel | ratio | decode, %[1]s | Kestrel | ratio |\n", o.peer)
 	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, file := range files {
 		var theirs, ours, ratios [2][]float64
@@ -85,8 +89,8 @@ func compare(ctx context.Context, o options, files []string) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(os.Stderr, "%s, round %d of %d: llama.cpp %.1f and %.2f, Kestrel %.1f and %.2f\n",
-				filepath.Base(file), round+1, o.rounds, l.prefill, l.decode, k.prefill, k.decode)
+			fmt.Fprintf(os.Stderr, "%s, round %d of %d: %s %.1f and %.2f, Kestrel %.1f and %.2f\n",
+				filepath.Base(file), round+1, o.rounds, o.peer, l.prefill, l.decode, k.prefill, k.decode)
 			for i, pair := range [2][2]float64{{l.prefill, k.prefill}, {l.decode, k.decode}} {
 				theirs[i] = append(theirs[i], pair[0])
 				ours[i] = append(ours[i], pair[1])
