@@ -3,9 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -47,65 +44,19 @@ type Result struct {
 // The stop id and the tokens of a stop string are part of what the session has then read. A character that the last tokens
 // leave unfinished is not in the text, except as U+FFFD where the model itself ends there.
 func (s *Session) Generate(ctx context.Context, sampler *sample.Sampler, o GenerateOptions, emit func(string) error) (Result, error) {
-	var r Result
-	start := time.Now()
-	stops := slices.Clone(o.StopIDs)
-	if !o.IgnoreEOS {
-		stops = append(stops, s.m.StopIDs()...)
-	}
-	decoder := s.m.tokenizer.NewDecoder(true)
-	out := &stopper{stops: o.StopStrings, emit: emit}
-	var err, emitErr error
-	for r.Reason == "" {
-		if o.Max > 0 && r.Tokens >= o.Max {
-			r.Reason = ReasonLength
-			break
-		}
-		most := math.MaxInt
-		if o.Max > 0 {
-			most = o.Max - r.Tokens
-		}
+	out := s.m.newOutput(o, emit)
+	var err error
+	for !out.ended() {
 		var id int
-		if id, err = s.next(ctx, sampler, most); err != nil {
+		if id, err = s.next(ctx, sampler, out.wanted()); err != nil {
 			break
 		}
-		r.Tokens++
-		if r.Tokens == 1 {
-			r.FirstToken = time.Since(start)
-		}
-		if slices.Contains(stops, id) {
-			r.Reason = ReasonStop
-			break
-		}
-		var found bool
-		if found, emitErr = out.write(decoder.Next(id)); emitErr != nil {
-			break
-		}
-		if found {
-			r.Reason = ReasonStopString
-		}
+		out.take(id)
 	}
 	landed := s.seq.Land()
-	if r.Reason != ReasonStopString && emitErr == nil {
-		rest := ""
-		if r.Reason == ReasonStop {
-			rest = decoder.Flush()
-		}
-		var found bool
-		if found, emitErr = out.flush(rest); found {
-			r.Reason = ReasonStopString
-		}
-	}
-	if emitErr != nil {
-		r.Reason = ""
-		err = errors.Join(err, fmt.Errorf("emit: %w", emitErr))
-	}
-	r.Text, r.Duration = out.text.String(), time.Since(start)
-	switch {
-	case landed != nil:
+	r, err := out.finish(ctx, err)
+	if landed != nil {
 		r.Reason, err = "", errors.Join(err, landed)
-	case err != nil && ctx.Err() != nil:
-		r.Reason, err = ReasonCancelled, ctx.Err()
 	}
 	return r, err
 }
