@@ -64,7 +64,17 @@ type Model interface {
 	PrefillFLOP(n, chunks int) float64
 	OnMatrixUnits() bool
 	NewSession() (Session, error)
+	// GenerateTogether writes for several sessions of the model side by side; see engine.Model.GenerateTogether.
+	GenerateTogether(ctx context.Context, turns []Turn) ([]engine.Outcome, error)
 	Close() error
+}
+
+// Turn is one session's part in GenerateTogether; the fields are Generate's parameters.
+type Turn struct {
+	Session Session
+	Sampler *sample.Sampler
+	Options engine.GenerateOptions
+	Emit    func(string) error // may be nil
 }
 
 // Session is a text's place in a model; see engine.Session.

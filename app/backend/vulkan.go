@@ -88,6 +88,18 @@ func (m vulkanModel) NewSession() (Session, error) {
 	return vulkanSession{s}, nil
 }
 
+func (m vulkanModel) GenerateTogether(ctx context.Context, turns []Turn) ([]engine.Outcome, error) {
+	list := make([]engine.Turn, len(turns))
+	for i, t := range turns {
+		s, ok := t.Session.(vulkanSession)
+		if !ok {
+			return nil, fmt.Errorf("generate together: a %T is no session of this engine", t.Session)
+		}
+		list[i] = engine.Turn{Session: s.Session, Sampler: t.Sampler, Options: t.Options, Emit: t.Emit}
+	}
+	return m.Model.GenerateTogether(ctx, list)
+}
+
 type vulkanSession struct{ *engine.Session }
 
 func (s vulkanSession) State(ctx context.Context) (State, error) {

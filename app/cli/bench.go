@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,37 +15,6 @@ import (
 	"kestrel/engine/sample"
 	"kestrel/engine/vulkan"
 )
-
-type benchJSON struct {
-	Device          string        `json:"device"`
-	Driver          string        `json:"driver"`
-	Model           string        `json:"model"`
-	Quant           string        `json:"quant"`
-	CopyGBps        float64       `json:"copy_gbps"`
-	FMATFLOPS       float64       `json:"fma_tflops"`
-	MatrixTFLOPS    *float64      `json:"matrix_tflops"` // null: the device has no matrix units
-	MatrixUnits     bool          `json:"matrix_units"`  // prompts are read on them
-	PeakDeviceBytes int64         `json:"peak_device_bytes"`
-	LoadSeconds     float64       `json:"load_seconds"`
-	LoadGBps        float64       `json:"load_gbps"`
-	FirstTokenMS    *float64      `json:"first_token_ms"` // null: no prompt was measured
-	StateBytes      int64         `json:"state_bytes"`
-	StateSaveMS     float64       `json:"state_save_ms"`
-	StateRestoreMS  float64       `json:"state_restore_ms"`
-	Results         []benchResult `json:"results"`
-}
-
-type benchResult struct {
-	Kind               string   `json:"kind"`
-	Tokens             int      `json:"tokens"`
-	TPS                float64  `json:"tps"`
-	GBps               float64  `json:"gbps"`
-	TFLOPS             *float64 `json:"tflops"` // null: of decode, which memory limits
-	ShareOfLimit       float64  `json:"share_of_limit"`
-	DispatchesPerToken float64  `json:"dispatches_per_token"`
-	BarriersPerToken   float64  `json:"barriers_per_token"`
-	HostMSPerToken     *float64 `json:"host_ms_per_token"` // null: the device has no timestamps
-}
 
 // copyBytes is how much the bandwidth is measured over: more than any cache.
 const copyBytes = 256 << 20
@@ -59,6 +27,7 @@ func (a *app) benchCommand() *cobra.Command {
 	var plot benchPlot
 	var shape string
 	var tune bool
+	var batch string
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure speed on this device",
@@ -77,6 +46,8 @@ the same run.
   tflops                of prefill: what the matrices need, over the time
   share_of_limit        of decode gbps / copy_gbps; of prefill tflops over that of
                         the units that read it
+  texts                 of batch: written side by side, for one reading of the
+                        weights a step; tps is that of all texts together
   dispatches_per_token  compute dispatches
   barriers_per_token    waits of a dispatch for those before it
   host_ms_per_token     time not spent in kernels, from a run of its own with
@@ -94,6 +65,7 @@ in under a minute, and keeps it for every later use of that device.`,
   kestrel bench --prefill 128,1024 --decode 64 --json
   kestrel bench --model ~/models/falcon-mamba-7b --device 0
   kestrel bench --plot charts --plot-tokens 130000
+  kestrel bench --prefill "" --batch 1,2,4,8                  # several texts at once
   kestrel bench --tune
   kestrel bench --shape falcon-mamba-7b --quant q8_0        # random weights, no download`,
 		Args: none,
@@ -116,8 +88,11 @@ in under a minute, and keeps it for every later use of that device.`,
 			if b.decode, err = parseCounts("decode", decode); err != nil {
 				return err
 			}
-			if len(b.prefill)+len(b.decode) == 0 {
-				return usagef("nothing to measure: --prefill and --decode are both empty")
+			if b.batch, err = parseCounts("batch", batch); err != nil {
+				return err
+			}
+			if len(b.prefill)+len(b.decode)+len(b.batch) == 0 {
+				return usagef("nothing to measure: --prefill, --decode and --batch are all empty")
 			}
 			if runs < 1 {
 				return usagef("--runs %d: want 1 or more", runs)
@@ -165,6 +140,7 @@ in under a minute, and keeps it for every later use of that device.`,
 	cmd.Flags().StringVar(&mf.prefill, "prefill-mode", "chunked", "chunked, in constant memory, or parallel, all at once")
 	cmd.Flags().StringVar(&prefill, "prefill", "128,1024", "numbers of tokens to read, between commas; \"\" for none")
 	cmd.Flags().StringVar(&decode, "decode", "64", "numbers of tokens to write, between commas; \"\" for none")
+	cmd.Flags().StringVar(&batch, "batch", "", "numbers of texts to write side by side, between commas, 32 tokens each")
 	cmd.Flags().StringVar(&shape, "shape", "", "instead of a model, random weights of falcon-mamba-7b, mamba-2.8b, …-1.4b, -790m, -370m, -130m or HIDDENxLAYERSxINNERxRANK")
 	cmd.Flags().StringVar(&plot.dir, "plot", "", "folder for charts: memory against the prompt's length, speed and memory against what was written")
 	cmd.Flags().IntVar(&plot.tokens, "plot-tokens", 2048, "tokens to write for --plot")
@@ -179,6 +155,7 @@ in under a minute, and keeps it for every later use of that device.`,
 type bench struct {
 	*app
 	prefill, decode []int
+	batch           []int
 	runs            int
 	parallel        bool
 	out             benchJSON
@@ -187,7 +164,7 @@ type bench struct {
 func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session) error {
 	b.out.Device, b.out.Driver, b.out.Model = m.Device().Name, driver(m.Device()), m.Name()
 	for _, n := range b.prefill {
-		r := benchResult{Kind: "prefill", Tokens: n}
+		r := benchResult{Kind: "prefill", Tokens: n, Texts: 1}
 		seconds, err := b.median(ctx, s, 0, func() error { return s.Feed(ctx, somePrompt(m, n), nil) })
 		if err != nil {
 			return fmt.Errorf("prefill of %d tokens: %w", n, err)
@@ -201,21 +178,24 @@ func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session)
 		tflops := m.PrefillFLOP(n, chunks) / seconds / 1e12
 		r.TFLOPS = &tflops
 		// the last chunk's dispatches stand for every chunk's
-		r.DispatchesPerToken = float64(s.Stats().Dispatches*chunks) / float64(n)
-		r.BarriersPerToken = float64(s.Stats().Barriers*chunks) / float64(n)
+		r.DispatchesPerToken = ratio(s.Stats().Dispatches*chunks, n)
+		r.BarriersPerToken = ratio(s.Stats().Barriers*chunks, n)
 		b.out.Results = append(b.out.Results, r)
 	}
 	for _, n := range b.decode {
-		r := benchResult{Kind: "decode", Tokens: n}
+		r := benchResult{Kind: "decode", Tokens: n, Texts: 1}
 		seconds, err := b.median(ctx, s, 16, func() error { return write(ctx, s, n) })
 		if err != nil {
 			return fmt.Errorf("decode of %d tokens: %w", n, err)
 		}
 		r.TPS = float64(n) / seconds
 		r.GBps = float64(m.DecodeBytes()) * r.TPS / 1e9
-		r.DispatchesPerToken = float64(s.Stats().Dispatches)
-		r.BarriersPerToken = float64(s.Stats().Barriers)
+		r.DispatchesPerToken = ratio(s.Stats().Dispatches, 1)
+		r.BarriersPerToken = ratio(s.Stats().Barriers, 1)
 		b.out.Results = append(b.out.Results, r)
+	}
+	if err := b.together(ctx, m, s); err != nil {
+		return err
 	}
 	if err := b.latencies(ctx, m, s); err != nil {
 		return err
@@ -247,6 +227,11 @@ func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session)
 		}
 	}
 	return nil
+}
+
+func ratio(a, b int) *float64 {
+	r := float64(a) / float64(b)
+	return &r
 }
 
 // median is the time of f in seconds, after one run to warm up. Each run
@@ -294,6 +279,9 @@ func (b *bench) host(ctx context.Context, mf modelFlags) error {
 	}
 	defer s.Close()
 	for i, r := range b.out.Results {
+		if r.Kind == "batch" {
+			continue
+		}
 		n := min(r.Tokens, 32)
 		var f func() error
 		if r.Kind == "decode" {
@@ -366,12 +354,11 @@ func write(ctx context.Context, s backend.Session, n int) error {
 	if err != nil {
 		return err
 	}
-	for range n {
-		if _, err := s.Next(ctx, sampler); err != nil {
-			return err
-		}
+	r, err := s.Generate(ctx, sampler, engine.GenerateOptions{Max: n, IgnoreEOS: true}, nil)
+	if err == nil && r.Tokens != n {
+		err = fmt.Errorf("%d of %d tokens were written: ended by %s", r.Tokens, n, r.Reason)
 	}
-	return nil
+	return err
 }
 
 // precision is that of most of the weights.
@@ -386,35 +373,4 @@ func (f *modelFlags) precision(a *app) (string, error) {
 	defer ck.Close()
 	first, _, _ := strings.Cut(backend.DescribeCheckpoint(ck).Precision, "+")
 	return first, nil
-}
-
-func (b *bench) print() error {
-	o := b.out
-	matrix := "none"
-	if o.MatrixTFLOPS != nil {
-		matrix = fmt.Sprintf("%.3g TFLOP/s", *o.MatrixTFLOPS)
-		if !o.MatrixUnits {
-			matrix += " (not used)"
-		}
-	}
-	fmt.Fprintf(b.Out, "%s (%s)\n%s, %s\ncopy %.1f GB/s, multiply-adds %.3g TFLOP/s, matrix units %s, peak device memory %s\n",
-		o.Device, o.Driver, o.Model, o.Quant, o.CopyGBps, o.FMATFLOPS, matrix, bytesText(o.PeakDeviceBytes))
-	fmt.Fprintf(b.Out, "loaded in %.2f s (%.2f GB/s)", o.LoadSeconds, o.LoadGBps)
-	if o.FirstTokenMS != nil {
-		fmt.Fprintf(b.Out, ", first token after %.1f ms", *o.FirstTokenMS)
-	}
-	fmt.Fprintf(b.Out, "; state of %s saved in %.1f ms, restored in %.1f ms\n\n", bytesText(o.StateBytes), o.StateSaveMS, o.StateRestoreMS)
-	w := tabwriter.NewWriter(b.Out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "kind\ttokens\ttokens/s\tGB/s\tTFLOP/s\tof limit\tdispatches/token\tbarriers\thost ms/token\t")
-	for _, r := range o.Results {
-		tflops, host := "-", "-"
-		if r.TFLOPS != nil {
-			tflops = fmt.Sprintf("%.3g", *r.TFLOPS)
-		}
-		if r.HostMSPerToken != nil {
-			host = fmt.Sprintf("%.3f", *r.HostMSPerToken)
-		}
-		fmt.Fprintf(w, "%s\t%d\t%.1f\t%.2f\t%s\t%.1f%%\t%.2f\t%.2f\t%s\t\n", r.Kind, r.Tokens, r.TPS, r.GBps, tflops, 100*r.ShareOfLimit, r.DispatchesPerToken, r.BarriersPerToken, host)
-	}
-	return w.Flush()
 }

@@ -239,7 +239,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on standard error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.windowCommand(), chat, a.generateCommand(), a.summarizeCommand(), a.devicesCommand(), a.tokenizeCommand(), a.detokenizeCommand(),
+	root.AddCommand(a.windowCommand(), chat, a.generateCommand(), a.batchCommand(), a.summarizeCommand(), a.devicesCommand(), a.tokenizeCommand(), a.detokenizeCommand(),
 		a.logitsCommand(), a.perplexityCommand(), a.benchCommand(), a.modelCommand())
 	return root
 }

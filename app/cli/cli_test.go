@@ -90,7 +90,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	if want := 18; seen != want {
+	if want := 19; seen != want {
 		t.Errorf("%d commands, want %d", seen, want)
 	}
 }

@@ -194,7 +194,7 @@ func TestDeviceBench(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, x := range r.Results {
-		if x.TPS <= 0 || x.GBps <= 0 || x.DispatchesPerToken <= 0 || x.HostMSPerToken == nil {
+		if x.TPS <= 0 || x.GBps <= 0 || x.DispatchesPerToken == nil || *x.DispatchesPerToken <= 0 || x.HostMSPerToken == nil {
 			t.Errorf("%+v", x)
 		}
 	}

@@ -240,7 +240,7 @@ func TestBench(t *testing.T) {
 		math.Abs(last["share_of_limit"].(float64)-gbps/10) > 1e-6*gbps {
 		t.Errorf("decode: %v", last)
 	}
-	if len(last) != 9 || last["tflops"] != nil {
+	if len(last) != 10 || last["texts"] != 1.0 || last["tflops"] != nil {
 		t.Errorf("decode has %d fields: %v", len(last), last)
 	}
 	units := call(t, IO{Engine: fake("")}, "", "bench", "--prefill", "100", "--decode", "", "--runs", "2", "--json", "--matrix-units", "on")
@@ -254,6 +254,47 @@ func TestBench(t *testing.T) {
 	table := call(t, IO{Engine: fake("")}, "", "bench", "--prefill", "", "--decode", "5", "--profile")
 	if table.code != 0 || !strings.Contains(table.out, "decode") || strings.Contains(table.out, "prefill") || !strings.Contains(table.err, "gemv") {
 		t.Errorf("%+v", table)
+	}
+}
+
+func TestBenchBatch(t *testing.T) {
+	got := call(t, IO{Engine: fake("")}, "", "bench", "--prefill", "", "--decode", "", "--batch", "1,3", "--runs", "2", "--json")
+	var r benchJSON
+	if err := json.Unmarshal([]byte(got.out), &r); err != nil || got.code != 0 {
+		t.Fatalf("%v: %+v", err, got)
+	}
+	if len(r.Results) != 2 || r.Results[0].Texts != 1 || r.Results[1].Texts != 3 || r.Results[1].Kind != "batch" || r.Results[1].TPS <= 0 {
+		t.Errorf("%+v", r.Results)
+	}
+}
+
+func TestBatch(t *testing.T) {
+	got := call(t, IO{Engine: fake(" a b c")}, "one\n\ntwo\nthree\n", "batch", "-", "--at-once", "2", "-n", "2")
+	lines := strings.Split(strings.TrimSpace(got.out), "\n")
+	if got.code != 0 || len(lines) != 3 {
+		t.Fatalf("%+v", got)
+	}
+	for i, prompt := range []string{"one", "two", "three"} {
+		var r batchJSON
+		if err := json.Unmarshal([]byte(lines[i]), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Prompt != prompt || r.Tokens != 2 || r.Reason != "length" || r.Text == "" || r.Error != "" {
+			t.Errorf("%+v", r)
+		}
+	}
+	for what, c := range map[string]struct {
+		in   string
+		args []string
+	}{
+		"no prompts":     {"\n\n", []string{"-"}},
+		"none at once":   {"a\n", []string{"-", "--at-once", "0"}},
+		"a missing file": {"", []string{"/no/such/file"}},
+		"no text":        {"\xff\xfe\n", []string{"-"}},
+	} {
+		if got := call(t, IO{Engine: fake("")}, c.in, append([]string{"batch"}, c.args...)...); got.code == 0 || got.err == "" {
+			t.Errorf("%s: %+v", what, got)
+		}
 	}
 }
 

@@ -263,6 +263,15 @@ func (m *model) NewSession() (backend.Session, error) {
 	return &session{m: m}, nil
 }
 
+// GenerateTogether has the sessions write one after another, which none of them can tell.
+func (m *model) GenerateTogether(ctx context.Context, turns []backend.Turn) ([]engine.Outcome, error) {
+	out := make([]engine.Outcome, len(turns))
+	for i, t := range turns {
+		out[i].Result, out[i].Err = t.Session.Generate(ctx, t.Sampler, t.Options, t.Emit)
+	}
+	return out, nil
+}
+
 func (m *model) gone() bool { m.mu.Lock(); defer m.mu.Unlock(); return m.closed }
 
 func (m *model) Close() error {
@@ -408,7 +417,8 @@ func (s *session) Generate(ctx context.Context, sampler *sample.Sampler, o engin
 		return r, engine.ErrClosed
 	}
 	ids := append(s.m.tok.Encode(s.m.e.Reply(s.m.tok.Decode(s.ids)), false), s.m.end())
-	for _, id := range ids {
+	for i := 0; ; i++ {
+		id := ids[i%len(ids)] // again and again where its end does not count
 		if s.m.e.Wait > 0 && r.Tokens >= s.m.e.Wait {
 			s.m.e.Waiting <- struct{}{}
 			<-ctx.Done()
@@ -427,6 +437,9 @@ func (s *session) Generate(ctx context.Context, sampler *sample.Sampler, o engin
 		s.ids = append(s.ids, id)
 		r.Tokens++
 		if id == s.m.end() {
+			if o.IgnoreEOS {
+				continue
+			}
 			r.Reason = engine.ReasonStop
 			return r, nil
 		}
@@ -442,7 +455,6 @@ func (s *session) Generate(ctx context.Context, sampler *sample.Sampler, o engin
 			}
 		}
 	}
-	return r, nil
 }
 
 func (s *session) Tokens() int { return len(s.ids) }
