@@ -386,7 +386,7 @@ func cuts(dev *vulkan.Device) []cut {
 	}
 	for i, team := range []int{4, 16, 32, 128} {
 		list = append(list, cut{fmt.Sprintf("team of %d", team), Tuning{Local: team, Rows: 2, ThinRows: 2, ThinTokens: 2,
-			Norm: team, Conv: team, ConvSpan: 1, ScanChannels: 5, Scan: team, ScanLanes: 4, Top: team, Few: i%2 == 0}, storageTypes[i : i+1]})
+			Norm: team, Conv: team, ConvSpan: 1, ScanChannels: 5, Scan: team, ScanLanes: 4, Top: team, Draw: 4 * team, Few: i%2 == 0}, storageTypes[i : i+1]})
 	}
 	return list
 }

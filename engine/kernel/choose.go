@@ -10,7 +10,7 @@ import (
 // equal. Where no logit is a number the logit written is -infinity.
 func (e *Encoder) ArgMax(logits, result vulkan.View, count int) {
 	e.cost(0, count, 0)
-	e.run("argmax", []uint32{uint32(e.set.tune.Top)}, 1, 1, []any{count}, vulkan.In(logits), vulkan.Out(result))
+	e.run("argmax", []uint32{uint32(e.set.tune.draw())}, 1, 1, []any{count}, vulkan.In(logits), vulkan.Out(result))
 }
 
 // topSlice is how many values a workgroup of TopK sorts.

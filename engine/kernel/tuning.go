@@ -29,8 +29,8 @@ type Tuning struct {
 	ScanChannels int  // channels of one workgroup in a step
 	Scan         int  // lanes of the chunked scan
 	ScanLanes    int  // lanes that share a channel in the chunked scan: 1, 2 or 4
-	Top          int  // lanes of arg-max and top-k
-	Draw         int  // lanes that choose from all logits; 0: Top
+	Top          int  // lanes of top-k
+	Draw         int  // lanes that choose from all logits, arg-max too: one workgroup; 0: Top
 	Few          bool // choices from few logits have these sorted out first
 }
 
