@@ -58,8 +58,8 @@ uint below(const uint i) {
 uint last = NEVER, ties = 0u;
 
 void count_up(const uint digit, const uint by) {
-    const uint before = atomicAdd(low[digit], by, gl_ScopeWorkgroup, gl_StorageSemanticsShared, gl_SemanticsRelaxed);
-    if (before + by < by) atomicAdd(high[digit], 1u, gl_ScopeWorkgroup, gl_StorageSemanticsShared, gl_SemanticsRelaxed);
+    const uint before = atomicAdd(low[digit], by, gl_ScopeWorkgroup, 0, gl_SemanticsRelaxed);
+    if (before + by < by) atomicAdd(high[digit], 1u, gl_ScopeWorkgroup, 0, gl_SemanticsRelaxed);
 }
 
 void clear_digits() {
