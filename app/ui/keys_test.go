@@ -13,6 +13,7 @@ import (
 
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/look/looktest"
+	"kestrel/app/ui/parts"
 	"kestrel/app/ui/settings"
 )
 
@@ -153,6 +154,16 @@ func TestKeysPress(t *testing.T) {
 			b := s.stage(t, settings.Preferences{Mode: look.Light})
 			c := b.w.Canvas()
 			for _, f := range round(t, c, false) {
+				if button, ok := f.(*parts.Button); ok {
+					pressed := 0
+					tapped := button.OnTapped
+					button.OnTapped = func() { pressed++ }
+					f.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+					f.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+					if button.OnTapped = tapped; pressed != 2 {
+						t.Errorf("Enter and Space press %s %d times", name(f), pressed)
+					}
+				}
 				c.Focus(f)
 				passed := false
 				c.SetOnTypedKey(func(ev *fyne.KeyEvent) { passed = passed || ev.Name == fyne.KeyEscape })

@@ -360,7 +360,7 @@ func (r *viewRenderer) Layout(size fyne.Size) {
 }
 
 func (r *viewRenderer) MinSize() fyne.Size {
-	return fyne.NewSize(320, 160+r.v.composer.height)
+	return fyne.NewSize(320, 100+r.v.composer.height)
 }
 
 func (r *viewRenderer) Objects() []fyne.CanvasObject {

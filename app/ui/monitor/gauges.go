@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"fmt"
 
 	"fyne.io/fyne/v2"
@@ -24,13 +25,17 @@ func newGauge(title string) *gauge {
 	return g
 }
 
-func (g *gauge) set(r sensors.Reading, format func(float64) string) {
-	g.title.Set(g.name)
+// set shows a reading under the gauge's name, or under another title where that
+// is not "", and tells whether it needs another height.
+func (g *gauge) set(r sensors.Reading, title string, format func(float64) string) (changed bool) {
+	before := g.card.box.MinSize().Height
+	g.title.Set(cmp.Or(title, g.name))
 	if r.Known {
 		g.value.Restyle(format(r.Value), theme.ColorNameForeground, theme.SizeNameSubHeadingText)
-		return
+	} else {
+		g.value.Restyle(why(r.Why), look.ColorMuted, theme.SizeNameCaptionText)
 	}
-	g.value.Restyle(why(r.Why), look.ColorMuted, theme.SizeNameCaptionText)
+	return g.card.box.MinSize().Height != before
 }
 
 // why says in words why a reading is not known.
@@ -81,14 +86,14 @@ func (g *gauges) set(loaded bool, s sensors.Snapshot) (changed bool) {
 		g.note.Set(look.T("monitor.no_sensors", why(r)))
 		return changed
 	}
-	g.busy.set(s.Busy, func(v float64) string { return fmt.Sprintf("%.0f %%", v*100) })
-	g.temperature.set(s.Temperature, func(v float64) string { return fmt.Sprintf("%.0f °C", v) })
-	g.power.set(s.Power, func(v float64) string { return fmt.Sprintf("%.0f W", v) })
-	g.clock.set(s.Clock, func(v float64) string { return fmt.Sprintf("%.0f MHz", v/1e6) })
+	busy := ""
 	if s.BusyPartial && s.Busy.Known {
-		g.busy.title.Set(look.T("monitor.busy_partial"))
+		busy = look.T("monitor.busy_partial")
 	}
-	return changed
+	changed = g.busy.set(s.Busy, busy, func(v float64) string { return fmt.Sprintf("%.0f %%", v*100) }) || changed
+	changed = g.temperature.set(s.Temperature, "", func(v float64) string { return fmt.Sprintf("%.0f °C", v) }) || changed
+	changed = g.power.set(s.Power, "", func(v float64) string { return fmt.Sprintf("%.0f W", v) }) || changed
+	return g.clock.set(s.Clock, "", func(v float64) string { return fmt.Sprintf("%.0f MHz", v/1e6) }) || changed
 }
 
 func (g *gauges) cards() []*card {

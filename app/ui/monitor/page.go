@@ -81,7 +81,7 @@ func heightAt(o fyne.CanvasObject, width float32) float32 {
 type card struct {
 	box   *fyne.Container
 	back  *canvas.Rectangle
-	title *text
+	title *parts.Note
 	body  *fyne.Container
 }
 
@@ -91,12 +91,11 @@ func newCard(title string, corner fyne.CanvasObject, content ...fyne.CanvasObjec
 	c.back.CornerRadius = 8
 	c.body = container.NewVBox()
 	if title != "" {
-		c.title = newText(theme.ColorNameForeground, theme.SizeNameText).bold()
-		c.title.set(title)
+		c.title = parts.NewNote(title, theme.ColorNameForeground, theme.SizeNameText).Bold()
 		if corner == nil {
-			c.body.Add(c.title.line)
+			c.body.Add(c.title)
 		} else {
-			c.body.Add(parts.Pair(c.title.line, corner))
+			c.body.Add(parts.Pair(c.title, corner))
 		}
 	}
 	for _, o := range content {
@@ -114,7 +113,7 @@ func (c *card) style() {
 		c.back.Refresh()
 	}
 	if c.title != nil {
-		c.title.set(c.title.line.Text)
+		c.title.Refresh()
 	}
 }
 

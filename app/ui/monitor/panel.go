@@ -99,6 +99,7 @@ func (r *panelRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObje
 func (r *panelRenderer) Layout(size fyne.Size) {
 	r.p.page.width = size.Width
 	r.p.scroll.Resize(size)
+	r.p.scroll.Refresh() // the cards need another height
 }
 
 // Refresh takes over a new theme.
@@ -207,6 +208,7 @@ func (p *Panel) draw(s *Sample) {
 	// texts that differ may wrap otherwise
 	if changed || p.page.place(p.page.width) != p.page.height {
 		p.content.Refresh()
+		p.scroll.Refresh()
 	}
 	if key := deviceKey(m.Device); key != p.device {
 		p.device = key

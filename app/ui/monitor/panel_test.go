@@ -188,3 +188,36 @@ func TestPictures(t *testing.T) {
 		})
 	}
 }
+
+// TestLayout: at each size of text and in panels of any width, no two texts
+// overlap and none leaves its card, also where the samples change.
+func TestLayout(t *testing.T) {
+	over := loaded()
+	over.Heaps[0].Budget = 7 * gib1 // less than is in use: a warning
+	names := loaded()
+	names.Device.Name = "NVIDIA GeForce RTX 4090 Laptop GPU with a long name"
+	partial := allKnown()
+	partial.BusyPartial, partial.Local.Partial = true, true
+	samples := []*Sample{
+		{loaded(), allKnown()}, {over, partial}, {names, unknownAll(sensors.NoLibrary)}, {loaded(), sensors.Snapshot{}},
+		{&session.Memory{Time: moment, TokensRead: 1_284_030_000}, sensors.Snapshot{}},
+	}
+	mixed := allKnown()
+	mixed.Power = sensors.Reading{Why: sensors.Ambiguous}
+	samples = append(samples, &Sample{loaded(), mixed})
+	for _, l := range look.Languages() {
+		for _, size := range look.Sizes {
+			looktest.App(t, look.Options{Mode: look.Light, Size: size}, look.Language(l.Code))
+			p, w, _ := shownPanel(t, fyne.NewSize(320, 640), samples[0])
+			for _, width := range []float32{320, 400, 640, 830, 1100} {
+				w.Resize(fyne.NewSize(width, 640))
+				for i, s := range samples {
+					p.draw(s)
+					for _, wrong := range looktest.Misplaced(w.Canvas()) {
+						t.Errorf("%s, size %g, %g wide, sample %d: %s", l.Code, size, width, i, wrong)
+					}
+				}
+			}
+		}
+	}
+}

@@ -138,6 +138,22 @@ func (bare) Layout(o []fyne.CanvasObject, size fyne.Size) {
 	o[0].Move(fyne.NewPos(-theme.InnerPadding(), -theme.InnerPadding()))
 }
 
+// Wide is an object with a width in sizes of the text.
+func Wide(ems float32, o fyne.CanvasObject) *fyne.Container {
+	return &fyne.Container{Layout: wide(ems), Objects: []fyne.CanvasObject{o}}
+}
+
+type wide float32
+
+func (w wide) MinSize(o []fyne.CanvasObject) fyne.Size {
+	return fyne.NewSize(float32(w)*theme.TextSize(), o[0].MinSize().Height)
+}
+
+func (w wide) Layout(o []fyne.CanvasObject, size fyne.Size) {
+	o[0].Resize(size)
+	o[0].Move(fyne.Position{})
+}
+
 // First gives the first object what it asks for, or else all there is, and the
 // second what is left of the line.
 func First(first, rest fyne.CanvasObject) *fyne.Container {
@@ -187,7 +203,12 @@ func NewNote(text string, color fyne.ThemeColorName, size fyne.ThemeSizeName) *N
 }
 
 // Bold makes it so and returns it.
-func (n *Note) Bold() *Note { n.style.TextStyle.Bold = true; return n }
+func (n *Note) Bold() *Note {
+	text := n.text
+	n.style.TextStyle.Bold, n.text = true, ""
+	n.Set(text)
+	return n
+}
 
 // Text is what it says.
 func (n *Note) Text() string { return n.text }

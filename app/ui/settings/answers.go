@@ -55,7 +55,7 @@ func newAnswers(o Options, system string, s session.Sampling, changed func(strin
 		e.OnChanged = func(string) { a.change() }
 		a.fields = append(a.fields, &field{e, get, set})
 		form.Add(widget.NewLabel(name))
-		form.Add(container.NewBorder(nil, nil, container.NewGridWrap(fyne.NewSize(90, e.MinSize().Height), e), nil, parts.Muted(hint)))
+		form.Add(container.NewBorder(nil, nil, parts.Wide(6.5, e), nil, parts.Muted(hint)))
 	}
 	number(look.T("settings.temperature"), look.T("settings.temperature.hint"), func(s session.Sampling) string { return decimal(s.Temperature) },
 		func(s *session.Sampling, t string) bool { return readDecimal(&s.Temperature, t, 0, 5) })
