@@ -82,6 +82,10 @@ type writer struct {
 
 // step chooses a token for every turn, and feeds all of them.
 func (t *together) step() {
+	if err := t.chooseOnDevice(); err != nil {
+		t.endAll(err)
+		return
+	}
 	for slot := 0; slot < len(t.live); {
 		w := t.live[slot]
 		if err := t.choose(slot, w); err != nil {
@@ -115,10 +119,33 @@ func (t *together) step() {
 	}
 }
 
-// choose is Session.choose for a slot.
+// chooseOnDevice chooses for all turns that draw, where the device can: the rest is left to choose.
+func (t *together) chooseOnDevice() error {
+	var samplers []*sample.Sampler
+	draws := false
+	for _, w := range t.live {
+		w.id = mamba.NoChoice
+		samplers = append(samplers, w.Sampler)
+		rule := w.Sampler.Rule()
+		draws = draws || !rule.Greedy || rule.Window > 0
+	}
+	if !draws {
+		return nil
+	}
+	ids, err := t.group.Choose(t.ctx, samplers)
+	for slot, id := range ids {
+		t.live[slot].id = id
+	}
+	return err
+}
+
+// choose is Session.choose for a slot, unless the device has chosen.
 func (t *together) choose(slot int, w *writer) error {
 	if err := t.ctx.Err(); err != nil {
 		return err
+	}
+	if w.id != mamba.NoChoice {
+		return nil
 	}
 	var err error
 	if w.Sampler.Greedy() {

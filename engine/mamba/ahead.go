@@ -154,8 +154,6 @@ func (q *Sequence) takeOff(ctx context.Context, sampler *sample.Sampler) error {
 		return fmt.Errorf("%w: steps are slow, or not yet timed", ErrGrounded)
 	case d.owner != nil:
 		return fmt.Errorf("%w: another session is ahead", ErrGrounded)
-	case rule.Window > maxWindow:
-		return fmt.Errorf("%w: the repeat penalty looks back over %d ids, the device over %d", ErrGrounded, rule.Window, maxWindow)
 	}
 	mode := flightMode{greedy: rule.Greedy && rule.Window == 0, few: few}
 	if mode != f.mode {
@@ -168,19 +166,9 @@ func (q *Sequence) takeOff(ctx context.Context, sampler *sample.Sampler) error {
 		return fmt.Errorf("%w: a step takes several submissions", ErrGrounded)
 	}
 	if !mode.greedy {
-		recent := sampler.Recent()
-		raw := make([]byte, d.parts.seen, d.parts.draw)
-		copy(raw, kernel.Control(rule, few > 0, sampler.Place(), len(recent)))
-		if rule.Window > 0 {
-			raw = raw[:d.parts.window+int64(len(recent))*4]
-			for i, id := range recent {
-				if id < 0 || int(id) >= vocab {
-					return fmt.Errorf("%w: the sampler has accepted %d, which is no token", ErrGrounded, id)
-				}
-				binary.LittleEndian.PutUint32(raw[d.parts.window+int64(i)*4:], uint32(id))
-				times := raw[d.parts.seen+int64(id)*4:]
-				binary.LittleEndian.PutUint32(times, binary.LittleEndian.Uint32(times)+1)
-			}
+		raw, err := d.parts.follow(sampler, few > 0, vocab)
+		if err != nil {
+			return err
 		}
 		if err := q.m.dev.Upload(ctx, d.draw.View(0, int64(len(raw))), raw); err != nil {
 			return fmt.Errorf("upload of the sampler: %w", err)

@@ -1,8 +1,12 @@
 package mamba
 
 import (
+	"encoding/binary"
+	"fmt"
+
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/kernel"
+	"kestrel/engine/sample"
 	"kestrel/engine/vulkan"
 )
 
@@ -44,7 +48,7 @@ func newDeckParts(c checkpoint.Config, lim vulkan.Limits) deckParts {
 	p.kept = p.result + resultBytes
 	p.seen = up(kernel.ControlBytes)
 	p.window = p.seen + up(int64(c.Vocab)*4)
-	p.draw = p.window + maxWindow*4
+	p.draw = up(p.window + maxWindow*4)
 	k := min(kernel.MaxTopK, c.Vocab)
 	p.scratch, p.pairs = kernel.TopKScratch(c.Vocab, k), int64(k)*8
 	return p
@@ -80,13 +84,39 @@ func (m *Model) newDeck() (*deck, error) {
 func (d *deck) result(i int) vulkan.View { return d.ring.View(int64(i)*d.parts.align, resultBytes) }
 
 // choice is what choosing for step i works on.
-func (d *deck) choice(i, vocab int) kernel.Draw {
+func (d *deck) choice(i, vocab int) kernel.Draw { return d.parts.choice(d.draw, 0, d.result(i), vocab) }
+
+// choice is what choosing works on, its memory draw bytes from a place in a buffer on.
+func (p deckParts) choice(in *vulkan.Buffer, from int64, result vulkan.View, vocab int) kernel.Draw {
 	return kernel.Draw{
-		Control: d.draw.View(0, kernel.ControlBytes),
-		Seen:    d.draw.View(d.parts.seen, int64(vocab)*4),
-		Window:  d.draw.View(d.parts.window, maxWindow*4),
-		Result:  d.result(i),
+		Control: in.View(from, kernel.ControlBytes),
+		Seen:    in.View(from+p.seen, int64(vocab)*4),
+		Window:  in.View(from+p.window, maxWindow*4),
+		Result:  result,
 	}
+}
+
+// follow is what that memory must begin with, for the device to choose as a sampler does. ErrGrounded where it cannot.
+func (p deckParts) follow(s *sample.Sampler, few bool, vocab int) ([]byte, error) {
+	rule, recent := s.Rule(), s.Recent()
+	if rule.Window > maxWindow {
+		return nil, fmt.Errorf("%w: the repeat penalty looks back over %d ids, the device over %d", ErrGrounded, rule.Window, maxWindow)
+	}
+	control := kernel.Control(rule, few, s.Place(), len(recent))
+	if rule.Window == 0 {
+		return control, nil
+	}
+	raw := make([]byte, p.window+int64(len(recent))*4)
+	copy(raw, control)
+	for i, id := range recent {
+		if id < 0 || int(id) >= vocab {
+			return nil, fmt.Errorf("%w: the sampler has accepted %d, which is no token", ErrGrounded, id)
+		}
+		binary.LittleEndian.PutUint32(raw[p.window+int64(i)*4:], uint32(id))
+		times := raw[p.seen+int64(id)*4:]
+		binary.LittleEndian.PutUint32(times, binary.LittleEndian.Uint32(times)+1)
+	}
+	return raw, nil
 }
 
 // pairs is each part of kept buffer i with what it is a copy of.

@@ -24,6 +24,7 @@ type Group struct {
 	place    place          // of all slots
 	slots    []place
 	programs map[int]*vulkan.Program // by the number of slots that step
+	draws    *groupDraws
 	stats    vulkan.Stats
 	closed   bool // guarded by the model's mutex
 }
@@ -60,6 +61,11 @@ func (m *Model) NewGroup(size int) (*Group, error) {
 			g.free()
 			return nil, fmt.Errorf("group of %d sequences: %w", size, err)
 		}
+	}
+	var err error
+	if g.draws, err = m.newGroupDraws(size); err != nil {
+		g.free()
+		return nil, fmt.Errorf("group of %d sequences: %w", size, err)
 	}
 	s, columns := int64(c.Inner*c.State)*4, int64(c.Inner*(c.Conv-1))*4
 	for i := range c.Layers {
@@ -120,6 +126,9 @@ func (g *Group) free() {
 	}
 	for _, b := range []*vulkan.Buffer{g.state, g.logits, g.results} {
 		b.Free()
+	}
+	if g.draws != nil {
+		g.draws.free()
 	}
 }
 
