@@ -278,7 +278,7 @@ func TestManyConversations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Import(t.Context(), strings.NewReader(manyConversations(1000, 20))); err != nil {
+	if _, err := s.Import(t.Context(), strings.NewReader(manyConversations(1000, 20)), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

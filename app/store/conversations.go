@@ -19,9 +19,13 @@ func insertConversation(ctx context.Context, tx *sql.Tx, c Conversation) error {
 	if len(c.Sampling) > 0 && !json.Valid(c.Sampling) {
 		return invalid("the sampling settings are no JSON")
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO conversations(id, folder, title, system, sampling, model, created, updated, leaf)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, string(c.ID), c.Folder.null(), c.Title, c.System, nullJSON(c.Sampling), c.Model,
-		c.Created.UnixMilli(), c.Updated.UnixMilli(), c.Leaf.null())
+	var deleted any
+	if !c.Deleted.IsZero() {
+		deleted = c.Deleted.UnixMilli()
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO conversations(id, folder, title, system, sampling, model, created, updated, deleted, leaf)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, string(c.ID), c.Folder.null(), c.Title, c.System, nullJSON(c.Sampling), c.Model,
+		c.Created.UnixMilli(), c.Updated.UnixMilli(), deleted, c.Leaf.null())
 	return err
 }
 

@@ -129,7 +129,7 @@ func (s *Store) salvage(ctx context.Context, d *Damage) error {
 			continue
 		}
 		err = s.write(ctx, "", func(tx *sql.Tx) error {
-			_, err := importConversation(ctx, tx, &e, byName[e.Folder])
+			_, err := importConversation(ctx, tx, &e, byName[e.Folder], time.Time{}, func(ID) {})
 			return err
 		})
 		if err != nil {

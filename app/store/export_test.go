@@ -69,7 +69,7 @@ func TestExportImport(t *testing.T) {
 	}
 	before := plain(t, s, c.ID)
 	for _, into := range []*Store{s, openNew(t)} {
-		list := must(into.Import(ctx, bytes.NewReader(all.Bytes())))(t)
+		list := must(into.Import(ctx, bytes.NewReader(all.Bytes()), nil))(t)
 		if len(list) != 2 || list[1].ID == c.ID || list[0].ID == other.ID {
 			t.Fatalf("imported %+v", list)
 		}
@@ -110,7 +110,7 @@ func TestImportRefuses(t *testing.T) {
 		"leaf":"b","messages":[{"id":"b","parent":"a","role":"assistant","content":"secret","status":"done","created":"2026-01-02T03:04:05Z"},
 		{"id":"a","role":"user","content":"","status":"done","created":"2026-01-02T03:04:05Z"}],
 		"documents":[{"message":"a","path":"","name":"","format":"","size":1,"status":"done","created":"2026-01-02T03:04:05Z"}]}]}`
-	list := must(s.Import(ctx, strings.NewReader(good)))(t)
+	list := must(s.Import(ctx, strings.NewReader(good), nil))(t)
 	if path := must(s.Tree(ctx, list[0].ID))(t).Path(); len(path) != 2 || path[1].Content != "secret" {
 		t.Errorf("an answer before its question: %+v", path)
 	}
@@ -147,7 +147,7 @@ func TestImportRefuses(t *testing.T) {
 		if text == good {
 			t.Fatalf("%s changes nothing", tt.what)
 		}
-		_, err := s.Import(ctx, strings.NewReader(text))
+		_, err := s.Import(ctx, strings.NewReader(text), nil)
 		if !errors.Is(err, tt.kind) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", tt.what, err)
 		}
@@ -200,7 +200,7 @@ func FuzzImport(f *testing.F) {
 	before := plain(f, s, c.ID)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		ctx := t.Context()
-		list, err := s.Import(ctx, bytes.NewReader(data))
+		list, err := s.Import(ctx, bytes.NewReader(data), nil)
 		if err != nil {
 			if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrNewer) {
 				t.Errorf("error %v", err)
@@ -210,7 +210,7 @@ func FuzzImport(f *testing.F) {
 		for _, c := range list {
 			var once bytes.Buffer
 			ok(t, s.Export(ctx, &once, c.ID))
-			again := must(s.Import(ctx, bytes.NewReader(once.Bytes())))(t)
+			again := must(s.Import(ctx, bytes.NewReader(once.Bytes()), nil))(t)
 			if len(again) != 1 || plain(t, s, c.ID) != plain(t, s, again[0].ID) {
 				t.Error("exported and imported again it is another")
 			}

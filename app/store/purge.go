@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -35,6 +36,8 @@ func (s *Store) tidy(ctx context.Context) {
 			return
 		case <-s.merge:
 			_ = s.mergeIndex(ctx)
+		case ids := <-s.thrown:
+			_, _ = s.purge(ctx, ids, timeOf(importing+1))
 		}
 	}
 }
@@ -57,7 +60,16 @@ func (s *Store) Purge(ctx context.Context, before time.Time) (int, error) {
 	if err != nil {
 		return 0, s.failed(op, err)
 	}
-	n := 0
+	ids = slices.DeleteFunc(ids, func(id string) bool { // of an import under way
+		_, hidden := s.hidden.Load(ID(id))
+		return hidden
+	})
+	return s.purge(ctx, ids, before)
+}
+
+// purge removes conversations, as far as they were deleted before a time.
+func (s *Store) purge(ctx context.Context, ids []string, before time.Time) (n int, err error) {
+	const op = "purge conversations"
 	for _, id := range ids { // one at a time, to let other writers in between
 		err := s.write(ctx, op, func(tx *sql.Tx) error {
 			result, err := tx.ExecContext(ctx, `DELETE FROM conversations WHERE id = ? AND deleted < ?`, id, before.UnixMilli())

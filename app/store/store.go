@@ -40,9 +40,11 @@ type Store struct {
 	stop   context.CancelFunc // ends tidying
 	tidied chan struct{}      // closed when it has ended
 	merge  chan struct{}      // asks it to merge the index
+	thrown chan []string      // asks it to purge what an import left
 
 	saving  sync.Mutex // one saved state or eviction at a time
 	answers sync.Map   // *Answer: those that grow
+	hidden  sync.Map   // ID: conversations of imports under way
 	closing sync.Once
 	closed  error
 }
@@ -67,7 +69,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 }
 
 func open(ctx context.Context, dir string) (_ *Store, err error) {
-	s := &Store{dir: dir, tidied: make(chan struct{}), merge: make(chan struct{}, 1)}
+	s := &Store{dir: dir, tidied: make(chan struct{}), merge: make(chan struct{}, 1), thrown: make(chan []string, 16)}
 	// A folder that is there keeps its rights: the files in it are closed to others.
 	for _, d := range []string{dir, s.statesDir()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {

@@ -131,7 +131,7 @@ func shelf(s *store.Store) {
 			`{"id": "0", "role": "user", "status": "done", "content": "Does the kestrel hover, and why does it do so?", "created": %q}]}`, title, folder, day, day, day))
 	}
 	_, err := s.Import(context.Background(), strings.NewReader(
-		`{"format": "kestrel conversations", "version": 1, "exported": "2025-03-21T10:00:00Z", "conversations": [`+strings.Join(all, ",")+`]}`))
+		`{"format": "kestrel conversations", "version": 1, "exported": "2025-03-21T10:00:00Z", "conversations": [`+strings.Join(all, ",")+`]}`), nil)
 	must(err)
 }
 

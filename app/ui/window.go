@@ -50,6 +50,7 @@ type window struct {
 	find    *find
 	moving  *models.Transfers // downloads and imports
 	welcome *fyne.Container
+	imports *fyne.Container // of conversations, under way
 	body    *fyne.Container
 	split   *container.Split // of the sidebar and the rest; nil without the sidebar
 
@@ -68,6 +69,7 @@ func newWindow(a fyne.App, s *store.Store, sess session.Session, r *monitor.Reco
 	w.w.SetMaster()
 	w.w.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) { w.chat.Drop(uris) })
 	w.notices = newNotices(w)
+	w.imports = container.NewVBox()
 	w.build()
 	w.fit(0, 0)
 	return w
@@ -95,6 +97,7 @@ func (w *window) build() {
 		New:     w.newConversation,
 		Abandon: w.abandon,
 		Renamed: w.session.Reload,
+		Imports: w.imports, Imported: func() { w.sidebar.Worked() },
 	})
 	var drafts map[string]string
 	if w.chat != nil { // the views in the old language

@@ -152,13 +152,11 @@ func (v *View) offerUndo(text string, undo func(ctx context.Context) error) {
 		v.undo.Hide()
 		v.frame.Refresh()
 	}
-	label := widget.NewLabel(text)
-	label.Truncation = fyne.TextTruncateEllipsis
 	button := parts.NewButton(look.T("sidebar.undo"), func() {
 		hide()
 		v.do(look.T("sidebar.undo"), undo, nil)
 	})
-	v.undo.Objects = []fyne.CanvasObject{parts.On(theme.ColorNameButton, 0, container.NewBorder(nil, nil, nil, button, label))}
+	v.undo.Objects = []fyne.CanvasObject{parts.On(theme.ColorNameButton, 0, container.NewBorder(nil, nil, nil, button, ellipsis(text)))}
 	v.undo.Show()
 	v.frame.Refresh()
 	if v.stopUndo != nil {
@@ -242,18 +240,47 @@ func fileName(title string) string {
 
 func (v *View) importJSON() {
 	title := look.T("sidebar.import")
-	parts.AskPath(v.o.Window, parts.OpenFile, title, "", title, func(paths []string) {
-		v.do(title, func(ctx context.Context) error {
-			f, err := os.Open(paths[0])
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			list, err := v.o.Store.Import(ctx, f)
-			if err == nil && len(list) == 0 {
-				err = tell.Said(look.T("sidebar.import.none"))
-			}
+	parts.AskPath(v.o.Window, parts.OpenFile, title, "", title, func(paths []string) { v.importFrom(paths[0]) })
+}
+
+// importFrom imports a file, and shows how far that is, with a button that ends
+// it.
+func (v *View) importFrom(path string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	bar := widget.NewProgressBar()
+	row := parts.On(theme.ColorNameButton, 0, parts.Column(ellipsis(look.T("sidebar.importing", filepath.Base(path))),
+		container.NewBorder(nil, nil, nil, parts.NewButton(look.T("parts.cancel"), cancel), bar)))
+	v.work.Add(row)
+	v.frame.Refresh()
+	v.doUntil(ctx, look.T("sidebar.import"), func(ctx context.Context) error {
+		f, err := os.Open(path)
+		if err != nil {
 			return err
-		}, nil)
+		}
+		defer f.Close()
+		list, err := v.o.Store.Import(ctx, f, func(done, total int64) {
+			v.o.Loop.Do(func() { bar.SetValue(float64(done) / float64(total)) })
+		})
+		if err == nil && len(list) == 0 {
+			err = tell.Said(look.T("sidebar.import.none"))
+		}
+		if ctx.Err() != nil { // as the user wanted it
+			err = nil
+		}
+		return err
+	}, func() {
+		cancel()
+		v.work.Remove(row)
+		v.frame.Refresh()
+		if v.o.Imported != nil {
+			v.o.Imported()
+		}
 	})
+}
+
+// ellipsis is a line that is cut where there is no room.
+func ellipsis(text string) *widget.Label {
+	label := widget.NewLabel(text)
+	label.Truncation = fyne.TextTruncateEllipsis
+	return label
 }

@@ -29,7 +29,14 @@ type Options struct {
 	Abandon func(conversation store.ID) // it is about to be deleted
 	Renamed func()                      // a conversation or folder has another name; may be nil
 	Problem func(error)                 // tell the user
-	Hint    func(string)                // what the widget under the mouse does; may be nil
+
+	// Imports shows those under way, in this view and in such as take its place;
+	// Imported is told when one has ended, which Worked should follow. Both may be
+	// nil.
+	Imports  *fyne.Container
+	Imported func()
+
+	Hint func(string) // what the widget under the mouse does; may be nil
 }
 
 // wait is how long after the last letter a search begins.
@@ -47,6 +54,7 @@ type View struct {
 	search *parts.Entry
 	clear  *parts.Button
 	undo   *fyne.Container
+	work   *fyne.Container // imports under way
 
 	content content
 	closed  map[store.ID]bool
@@ -60,7 +68,10 @@ type View struct {
 
 // New makes the sidebar and begins to read the store.
 func New(o Options) *View {
-	v := &View{o: o, closed: map[store.ID]bool{}, search: parts.NewEntry(), undo: container.NewStack()}
+	v := &View{o: o, closed: map[store.ID]bool{}, search: parts.NewEntry(), undo: container.NewStack(), work: o.Imports}
+	if v.work == nil {
+		v.work = container.NewVBox()
+	}
 	v.list = newList(v)
 	v.search.SetPlaceHolder(look.T("sidebar.search"))
 	v.search.OnChanged = func(string) { v.searchSoon() }
@@ -79,10 +90,16 @@ func New(o Options) *View {
 	})
 	top := container.NewPadded(container.NewVBox(container.NewBorder(nil, nil, nil, more, add), v.search))
 	v.undo.Hide()
-	v.frame = container.NewBorder(top, v.undo, nil, nil, v.list)
+	v.frame = container.NewBorder(top, container.NewVBox(v.work, v.undo), nil, nil, v.list)
 	v.object = parts.On(look.ColorPanel, 0, v.frame)
 	v.Reload()
 	return v
+}
+
+// Worked shows what has changed in the store, and what is done there.
+func (v *View) Worked() {
+	v.frame.Refresh()
+	v.Reload()
 }
 
 // Object is what to show.
@@ -206,14 +223,27 @@ func (v *View) choose(i int) {
 
 // do runs work off Fyne's goroutine, tells its error and reads the store again.
 func (v *View) do(what string, work func(ctx context.Context) error, then func()) {
+	failed := false
+	v.doUntil(context.Background(), what, func(ctx context.Context) error {
+		err := work(ctx)
+		failed = err != nil
+		return err
+	}, func() {
+		if !failed && then != nil {
+			then()
+		}
+	})
+}
+
+// doUntil is do within a context; after is called however the work ends.
+func (v *View) doUntil(ctx context.Context, what string, work func(ctx context.Context) error, after func()) {
 	v.o.Loop.Work(func() func() {
-		err := work(context.Background())
+		err := work(ctx)
 		return func() {
 			if err != nil {
 				v.o.Problem(tell.Doing(what, err))
-			} else if then != nil {
-				then()
 			}
+			after()
 			v.Reload()
 		}
 	})

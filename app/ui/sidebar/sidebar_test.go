@@ -90,6 +90,74 @@ func folder(t testing.TB, s *store.Store, name string) store.Folder {
 	return f
 }
 
+// watching is a loop that looks before each piece of others' work.
+type watching struct {
+	*parts.ManualLoop
+	look func()
+}
+
+func (w watching) Do(f func()) {
+	w.ManualLoop.Do(f)
+	w.look()
+}
+
+// TestImportIsShown: an import shows how far it is and can be ended, whole or not
+// at all; one that goes on when the language changes is shown by the new view.
+func TestImportIsShown(t *testing.T) {
+	b := open(t, look.Options{}, look.Chinese, nil)
+	var text strings.Builder
+	text.WriteString(`{"format": "kestrel conversations", "version": 1, "conversations": [`)
+	for i := range 400 {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		fmt.Fprintf(&text, `{"title": "c%d", "created": "2026-01-02T03:04:05Z", "updated": "2026-01-02T03:04:05Z", "messages": [
+			{"id": "a", "role": "user", "status": "done", "content": %q, "created": "2026-01-02T03:04:05Z"}]}`, i, strings.Repeat(fmt.Sprint("word ", i), 500))
+	}
+	text.WriteString(`]}`)
+	path := filepath.Join(t.TempDir(), "all.json")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	seen, ends := 0, true
+	imported := 0
+	b.o.Imported = func() { imported++ }
+	b.o.Loop = watching{b.loop, func() {
+		if len(b.work.Objects) == 0 {
+			return
+		}
+		seen++
+		if !looktest.Shows(b.w.Canvas(), "正在导入 all.json") {
+			t.Error(looktest.Text(b.w.Canvas()))
+		}
+		other := test.NewWindow(New(Options{Store: b.s, Window: b.w, Loop: &parts.ManualLoop{}, Imports: b.work}).Object())
+		other.Resize(fyne.NewSize(280, 520))
+		if !looktest.Shows(other.Canvas(), "正在导入 all.json") {
+			t.Error("a new view does not show the import")
+		}
+		other.Close()
+		if ends {
+			b.press("取消")
+		}
+	}}
+	count := func() int {
+		n, err := b.s.CountConversations(t.Context(), store.Listing{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	b.importFrom(path)
+	if n := count(); seen == 0 || n != 0 || len(b.problems) != 0 || len(b.work.Objects) != 0 || imported != 1 {
+		t.Errorf("seen %d times; after the end %d conversations, problems %v, %d told", seen, n, b.problems, imported)
+	}
+	ends = false
+	b.importFrom(path)
+	if n := count(); n != 400 || len(b.problems) != 0 || len(b.work.Objects) != 0 {
+		t.Errorf("%d conversations, problems %v", n, b.problems)
+	}
+}
+
 // lines are what the list shows.
 func (b *bench) lines() []string {
 	var out []string
@@ -338,6 +406,9 @@ func TestExportAndImport(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 2 {
 		t.Errorf("%v, %v in the folder, want two files", left, err)
+	}
+	if len(b.work.Objects) != 0 {
+		t.Error("an import that has ended is shown still")
 	}
 	b.importJSON()
 	b.answer(md)
