@@ -46,7 +46,7 @@ func TestTune(t *testing.T) {
 		}
 		return *cut.Tuning
 	}
-	if got := cutOf(); got.RowsOf[weights.Q4_0] != tuned.Rows["q4_0"] || got.Local != tuned.Local || len(said) > 0 {
+	if got := cutOf(); got.RowsOf[weights.Q4_0] != tuned.Rows["q4_0"] || got.Local != tuned.Local || got.Draw != tuned.Draw || tuned.Draw < 1 || got.Few != tuned.Few || len(said) > 0 {
 		t.Errorf("measured %+v, in use %+v, said %q", tuned.Measured, got, said)
 	}
 	m, err := OpenFS(ctx, assets.Demo(), ".", o)
@@ -62,6 +62,7 @@ func TestTune(t *testing.T) {
 		"cut short":  string(whole[:len(whole)/2]),
 		"no lanes":   strings.Replace(string(whole), `"local": `, `"local": -`, 1),
 		"many rows":  strings.Replace(string(whole), `"q4_0": `, `"q4_0": 900`, 1),
+		"many lanes": strings.Replace(string(whole), `"draw": `, `"draw": 900`, 1),
 		"no type":    strings.Replace(string(whole), `"q4_0"`, `"q4_00"`, 1),
 		"an odd one": strings.Replace(string(whole), `"thin_tokens": `, `"thin_tokens": 3`, 1),
 	} {

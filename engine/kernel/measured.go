@@ -19,6 +19,8 @@ type Measured struct {
 	Rows       map[string]int `json:"rows"`        // weight rows of a workgroup for one token, by storage type in lower case
 	ThinRows   int            `json:"thin_rows"`   // rows and tokens of the register tile for several tokens
 	ThinTokens int            `json:"thin_tokens"` //
+	Draw       int            `json:"draw"`        // lanes that choose from all logits; 0: not measured, nor Few
+	Few        bool           `json:"few"`         // top-k sorts out its few first
 }
 
 // mostMeasured bounds each number of Measured: beyond it registers and shared memory would not do.
@@ -43,6 +45,12 @@ func (t Tuning) With(m Measured, lim vulkan.Limits) (Tuning, error) {
 		return t, fmt.Errorf("tiles of %d rows by %d tokens", m.ThinRows, m.ThinTokens)
 	}
 	t.ThinRows, t.ThinTokens = m.ThinRows, m.ThinTokens
+	if m.Draw < 0 || m.Draw > min(mostDraw, lim.MaxInvocations, lim.MaxGroupSize[0]) {
+		return t, fmt.Errorf("%d lanes that choose", m.Draw)
+	}
+	if m.Draw > 0 {
+		t.Draw, t.Few = m.Draw, m.Few
+	}
 	return t, nil
 }
 
@@ -64,7 +72,7 @@ type tuner struct {
 	progress    func(done, total int)
 }
 
-// Measure tries ways of cutting GEMV on a device, for matrices of the given types, and gives the fastest; progress, which
+// Measure tries ways of cutting GEMV on a device, for matrices of the given types, and of choosing ids, and gives the fastest; progress, which
 // may be nil, is told after each. Another way than base's is taken only where it is clearly faster. Nothing else should run
 // on the device meanwhile.
 func Measure(ctx context.Context, dev *vulkan.Device, base Tuning, types []weights.DType, progress func(done, total int)) (Measured, error) {
@@ -75,7 +83,8 @@ func Measure(ctx context.Context, dev *vulkan.Device, base Tuning, types []weigh
 		locals = []int{base.Local} // a subgroup is a thread's vector
 	}
 	locals = slices.DeleteFunc(locals, func(n int) bool { return n > dev.Limits().MaxInvocations || n > dev.Limits().MaxGroupSize[0] })
-	u.total = len(locals)*len(rows) + len(types)*len(rows) + len(thin)*2
+	lanes := drawLanes(base, dev.Info())
+	u.total = len(locals)*len(rows) + len(types)*len(rows) + len(thin)*2 + len(lanes) + 2
 	m := Measured{Local: base.Local, Rows: map[string]int{}, ThinRows: base.ThinRows, ThinTokens: base.ThinTokens}
 
 	// Lanes: with the rows that suit them, for the commonest type.
@@ -103,6 +112,9 @@ func Measure(ctx context.Context, dev *vulkan.Device, base Tuning, types []weigh
 		t.ThinRows, t.ThinTokens = thin[i/2], 2+2*(i%2)
 		return t
 	}, base, func(t Tuning) { m.ThinRows, m.ThinTokens = t.ThinRows, t.ThinTokens })
+	if err == nil {
+		m.Draw, m.Few, err = u.draw(ctx, base, lanes)
+	}
 	return m, err
 }
 
@@ -185,6 +197,11 @@ func (u *tuner) time(ctx context.Context, t Tuning, w *Matrix, tokens int) (time
 		return 0, err
 	}
 	defer p.Free()
+	return shortest(ctx, p)
+}
+
+// shortest is that of several runs.
+func shortest(ctx context.Context, p *vulkan.Program) (time.Duration, error) {
 	least := time.Duration(0)
 	for run := 0; run < 6; run++ {
 		start := time.Now()
