@@ -27,6 +27,14 @@ func (a *Actor) begin(o NewOptions) *conversation {
 	if o.Sampling != nil {
 		c.sampling = *o.Sampling
 	}
+	if old := a.open; old != nil && old.row.ID == "" { // what was given to it is this one's
+		for _, d := range old.docs {
+			d.conv = c
+		}
+		c.docs, old.docs = old.docs, nil
+	} else {
+		a.takeFiles(c)
+	}
 	a.show(c)
 	return c
 }
@@ -56,6 +64,12 @@ func (a *Actor) Reload() {
 func (a *Actor) Abandon(id string) {
 	a.do(func() {
 		c := a.convs[store.ID(id)]
+		if id == "" {
+			a.stored(a.o.Store.SetDraftFiles(a.ctx, "", nil))
+			if a.open != nil && a.open.row.ID == "" {
+				c = a.open
+			}
+		}
 		if c == nil {
 			return
 		}

@@ -86,6 +86,7 @@ func (a *Actor) conversation(id store.ID) (*conversation, bool) {
 		}
 	}
 	a.convs[id] = c
+	a.takeFiles(c)
 	return c, true
 }
 
@@ -123,7 +124,7 @@ func (a *Actor) show(c *conversation) {
 	if old == nil || old == c {
 		return
 	}
-	if old.row.ID == "" { // nobody finds it any more
+	if old.row.ID == "" { // its files are stored, and inspected anew
 		for _, d := range old.docs {
 			d.stopInspection()
 		}
@@ -148,6 +149,8 @@ func (a *Actor) keep(c *conversation, title string) bool {
 	c.row = row
 	a.convs[row.ID] = c
 	a.changes++
+	a.stored(a.o.Store.SetDraftFiles(a.ctx, "", nil)) // they are this one's now
+	a.keepFiles(c)
 	return true
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 
 	"kestrel/app/document"
@@ -145,12 +146,44 @@ func (a *Actor) AddFiles(paths []string) {
 			if abs, err := filepath.Abs(path); err == nil {
 				path = abs
 			}
-			d := &docState{id: string(store.NewID()), conv: c, row: store.Document{Path: path, Name: filepath.Base(path)}}
-			c.docs = append(c.docs, d)
-			a.estimate(d)
-			a.inspect(d)
+			a.addFile(c, path)
 		}
+		a.keepFiles(c)
 	})
+}
+
+// addFile inspects a file; one that is there already and was not read, again.
+func (a *Actor) addFile(c *conversation, path string) {
+	at := slices.IndexFunc(c.docs, func(d *docState) bool { return d.row.ID == "" && d.row.Path == path })
+	if at < 0 {
+		at = len(c.docs)
+		c.docs = append(c.docs, &docState{id: string(store.NewID()), conv: c, row: store.Document{Path: path, Name: filepath.Base(path)}})
+	}
+	a.estimate(c.docs[at])
+	a.inspect(c.docs[at])
+}
+
+// keepFiles stores which files of a conversation are not read yet.
+func (a *Actor) keepFiles(c *conversation) {
+	var files []string
+	for _, d := range c.docs {
+		if d.row.ID == "" {
+			files = append(files, d.row.Path)
+		}
+	}
+	a.stored(a.o.Store.SetDraftFiles(a.ctx, c.row.ID, files))
+}
+
+// takeFiles inspects the files that were given to a conversation at an earlier
+// time.
+func (a *Actor) takeFiles(c *conversation) {
+	draft, err := a.o.Store.Draft(a.ctx, c.row.ID)
+	if !a.stored(err) {
+		return
+	}
+	for _, path := range draft.Files {
+		a.addFile(c, path)
+	}
 }
 
 // inspect counts a document in the background.
@@ -264,6 +297,7 @@ func (a *Actor) Read(id string, words int) {
 			return
 		}
 		d.row = row
+		a.keepFiles(d.conv)
 		a.queueDocument(d)
 	})
 }
@@ -324,6 +358,7 @@ func (a *Actor) Cancel(id string) {
 					break
 				}
 			}
+			a.keepFiles(c)
 			a.tidy(c)
 		}
 	})

@@ -67,7 +67,8 @@ type Chat interface {
 	// window changed them in the store.
 	Reload()
 	// Abandon stops whatever runs for a conversation and closes it where it is
-	// open: for one that is about to be deleted.
+	// open: for one that is about to be deleted. "" is the one that is not stored
+	// yet, whose files are forgotten.
 	Abandon(conversation string)
 
 	// Send puts a user's message at the end of the open conversation and has it
@@ -106,7 +107,10 @@ type Chat interface {
 // asked meanwhile; to the model it follows the document.
 type Documents interface {
 	// AddFiles inspects files for the open conversation, or for a new one. They
-	// show in Conversation.Documents, also those that cannot be read.
+	// show in Conversation.Documents, also those that cannot be read, and are
+	// there again whenever the conversation is opened, until they are read or
+	// cancelled. Those of a conversation that is not stored yet are the next new
+	// one's.
 	AddFiles(paths []string)
 	// Read queues an inspected document, to be summed up in about that many
 	// words; 0 is DefaultWords.

@@ -102,6 +102,7 @@ func (s *Store) salvage(ctx context.Context, d *Damage) error {
 	s.salvageRows(ctx, old, `SELECT id, name, system, sampling, position FROM presets`,
 		`INSERT INTO presets(id, name, system, sampling, position) VALUES (?, ?, ?, ?, ?)`, 5)
 	s.salvageRows(ctx, old, `SELECT id, name, position FROM folders WHERE deleted IS NULL`, `INSERT INTO folders(id, name, position) VALUES (?, ?, ?)`, 3)
+	s.salvageRows(ctx, old, `SELECT text, files FROM drafts WHERE conversation = ''`, `INSERT INTO drafts(conversation, text, files) VALUES ('', ?, ?)`, 2)
 	// Beyond a damaged page a table can be read from its other end.
 	var ids []string
 	seen := map[string]bool{}

@@ -47,6 +47,7 @@ type window struct {
 	chooser *models.Chooser
 	bar     *bar
 	notices *notices
+	drafts  *drafts
 	find    *find
 	moving  *models.Transfers // downloads and imports
 	welcome *fyne.Container
@@ -70,6 +71,7 @@ func newWindow(a fyne.App, s *store.Store, sess session.Session, r *monitor.Reco
 	w.w.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) { w.chat.Drop(uris) })
 	w.notices = newNotices(w)
 	w.imports = container.NewVBox()
+	w.drafts = newDrafts(w)
 	w.build()
 	w.fit(0, 0)
 	return w
@@ -99,13 +101,14 @@ func (w *window) build() {
 		Renamed: w.session.Reload,
 		Imports: w.imports, Imported: func() { w.sidebar.Worked() },
 	})
-	var drafts map[string]string
+	drafts := w.drafts.first
 	if w.chat != nil { // the views in the old language
 		drafts = w.chat.Drafts()
 		w.chat.Close()
 		w.panel.Hide()
 	}
-	w.chat = chatview.New(w.session, chatview.Deps{Window: w.w, ChooseModel: w.openChooser, Escape: w.escapeIdle, Drafts: drafts, Do: w.loop.Do})
+	w.chat = chatview.New(w.session, chatview.Deps{Window: w.w, ChooseModel: w.openChooser, Escape: w.escapeIdle, Drafts: drafts,
+		KeepDraft: w.drafts.keep, After: w.loop.After, Do: w.loop.Do})
 	w.panel = monitor.NewPanel(w.recorder, w.loop)
 	w.welcome = container.NewStack()
 	w.notices.rebuild()
@@ -287,6 +290,9 @@ func (w *window) close(ctx context.Context) error {
 	w.panel.Hide()
 	w.recorder.Close()
 	err := w.session.Close(ctx)
+	if draftErr := w.drafts.write(); err == nil {
+		err = draftErr
+	}
 	if saveErr := w.prefs.Save(context.Background(), w.store); err == nil {
 		err = saveErr
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
@@ -281,6 +282,38 @@ func TestModelTrouble(t *testing.T) {
 	b.shows("No model is loaded", "Choose a model")
 	looktest.Press(b.w.Canvas(), "Choose a model")
 	b.shows("Model and device")
+}
+
+// TestDraftLasts: what was written is there in the next run, with its
+// conversation.
+func TestDraftLasts(t *testing.T) {
+	b := open(t, settings.Preferences{}, nil)
+	c, err := b.s.CreateConversation(t.Context(), store.Conversation{Title: "T"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	show := func(b *bench, id string) {
+		b.f.Update(func(n *session.Snapshot) { n.Conversation = &session.Conversation{ID: id, Phase: session.Idle} })
+	}
+	show(b, "")
+	b.chat.Focus()
+	test.Type(b.w.Canvas().Focused(), "of a new one")
+	b.loop.(*parts.ManualLoop).Advance(time.Second)
+	show(b, string(c.ID))
+	test.Type(b.w.Canvas().Focused(), "of an old one")
+	b.chat.Close() // as the window does when it is closed
+	if err := b.drafts.write(); err != nil {
+		t.Fatal(err)
+	}
+	next := newWindow(b.app, b.s, b.f, b.recorder, &parts.ManualLoop{}, settings.Preferences{}, look.English)
+	defer next.w.Close()
+	next.w.Show()
+	again := &bench{t: t, f: b.f, s: b.s, window: next}
+	next.follow()
+	again.shows("of an old one")
+	show(again, "")
+	again.shows("of a new one")
+	again.hides("of an old one")
 }
 
 func TestNotices(t *testing.T) {

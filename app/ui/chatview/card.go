@@ -70,6 +70,7 @@ func newCard(v *View, d *session.Document) *card {
 		if err != nil { // the options are numbers
 			words = session.DefaultWords
 		}
+		v.begin()
 		v.session.Read(c.doc.ID, words)
 		v.thread.toEnd()
 	}).Primary()

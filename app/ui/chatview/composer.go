@@ -195,6 +195,7 @@ func newComposer(v *View) *composer {
 	grow := c.entry.OnChanged
 	c.entry.OnChanged = func(text string) {
 		grow(text)
+		v.draftChanged()
 		c.update(v.shown)
 	}
 	c.entry.SetPlaceHolder(look.T("chat.placeholder"))

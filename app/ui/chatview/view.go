@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/theme"
@@ -21,8 +22,13 @@ type Deps struct {
 	ChooseModel func()
 	// Escape is called for Escape where no answer runs; true if it was of use.
 	Escape func() bool
-	// Drafts are what another view of the session held; see View.Drafts.
+	// Drafts are texts that are written and not sent, by conversation, as another
+	// view of the session held them or the last run of the program did.
 	Drafts map[string]string
+	// KeepDraft is told of a draft that has changed, a moment after; nil for nobody.
+	KeepDraft func(conversation, text string)
+	// After runs a function on Fyne's goroutine after a time; nil is never.
+	After func(d time.Duration, f func()) (stop func())
 	// Do runs a function on Fyne's goroutine; nil is fyne.Do.
 	Do func(func())
 }
@@ -42,6 +48,7 @@ type View struct {
 	queued  atomic.Bool
 	shown   *session.Snapshot
 	drafts  map[string]string // by conversation
+	keeping func()            // stops the wait after which the draft is kept; nil for none
 	begun   bool              // a first turn went to a conversation that has no id yet
 	sought  string            // message to scroll to when it is there
 	marked  string
@@ -71,12 +78,46 @@ func New(s session.Session, d Deps) *View {
 
 // Drafts are the texts that are written and not sent, by conversation.
 func (v *View) Drafts() map[string]string {
-	v.drafts[conversationID(v.shown)] = v.composer.entry.Text
+	v.keepDraft()
 	return v.drafts
 }
 
 // Close ends the subscription.
-func (v *View) Close() { v.unwatch() }
+func (v *View) Close() {
+	v.keepDraft()
+	v.unwatch()
+}
+
+// draftWait is how long after the last letter a draft is kept.
+const draftWait = 500 * time.Millisecond
+
+// draftChanged has the draft kept a moment later.
+func (v *View) draftChanged() {
+	if v.keeping != nil {
+		v.keeping()
+		v.keeping = nil
+	}
+	if v.deps.After != nil {
+		v.keeping = v.deps.After(draftWait, v.keepDraft)
+	}
+}
+
+// keepDraft keeps what is written.
+func (v *View) keepDraft() { v.setDraft(conversationID(v.shown), v.composer.entry.Text) }
+
+func (v *View) setDraft(conversation, text string) {
+	if v.keeping != nil {
+		v.keeping()
+		v.keeping = nil
+	}
+	if v.drafts[conversation] == text {
+		return
+	}
+	v.drafts[conversation] = text
+	if v.deps.KeepDraft != nil {
+		v.deps.KeepDraft(conversation, text)
+	}
+}
 
 // receive is called by the session, on its goroutine.
 func (v *View) receive(s *session.Snapshot) {
@@ -125,9 +166,11 @@ func (v *View) switchTo(old *session.Snapshot, before, now string) {
 	v.begun = false
 	switch {
 	case born: // it was given its id with its first turn, and is what is shown
+		v.setDraft(before, "") // what was written since is the new one's
+		v.draftChanged()
 		return
 	case old != nil:
-		v.drafts[before] = v.composer.entry.Text
+		v.setDraft(before, v.composer.entry.Text)
 	}
 	v.composer.entry.SetText(v.drafts[now])
 	v.thread.reset()
@@ -308,14 +351,14 @@ func (v *View) Drop(uris []fyne.URI) {
 	if len(paths) == 0 {
 		return
 	}
-	v.begin()
+	v.thread.follow = true
 	v.session.AddFiles(paths)
 }
 
 // Attach asks for files to read.
 func (v *View) Attach() {
 	parts.AskPath(v.deps.Window, parts.OpenFiles, look.T("chat.attachTitle"), "", look.T("chat.add"), func(paths []string) {
-		v.begin()
+		v.thread.follow = true
 		v.session.AddFiles(paths)
 		v.Focus()
 	})
@@ -329,7 +372,7 @@ func (v *View) begin() {
 
 func (v *View) send(text string) {
 	v.begin()
-	v.drafts[conversationID(v.shown)] = ""
+	v.keepDraft() // nothing is left of it
 	v.session.Send(text)
 }
 

@@ -1,6 +1,7 @@
 package chatview
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"kestrel/app/session/sessiontest"
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/look/looktest"
+	"kestrel/app/ui/parts"
 )
 
 func TestSend(t *testing.T) {
@@ -169,6 +171,69 @@ func TestDrafts(t *testing.T) {
 	if got := s.v.composer.entry.Text; got != "draft of two" {
 		t.Errorf("draft is %q", got)
 	}
+}
+
+// TestDraftIsKept: what is written is kept a moment later, at once when another
+// conversation is opened, and is forgotten when it is sent.
+func TestDraftIsKept(t *testing.T) {
+	s := newStage(t, look.Options{}, look.English, nil)
+	loop := &parts.ManualLoop{}
+	kept := []string{}
+	v := New(s.fake, Deps{Window: s.w, Do: s.do, After: loop.After, Drafts: map[string]string{"": "from the last run", "two": "of two"},
+		KeepDraft: func(c, text string) { kept = append(kept, c+": "+text) }})
+	defer v.Close()
+	want := func(list ...string) {
+		t.Helper()
+		s.drain()
+		if !slices.Equal(kept, list) {
+			t.Errorf("kept %q, want %q", kept, list)
+		}
+		kept = []string{}
+	}
+	show := func(id string, phase session.Phase) {
+		s.fake.Update(func(n *session.Snapshot) { n.Conversation = &session.Conversation{ID: id, Phase: phase} })
+		s.drain()
+	}
+	show("", session.Idle)
+	if v.composer.entry.Text != "from the last run" {
+		t.Errorf("draft is %q", v.composer.entry.Text)
+	}
+	loop.Advance(time.Second)
+	want()
+	for _, text := range []string{"h", "ha", "half"} {
+		v.composer.entry.SetText(text)
+		loop.Advance(draftWait / 2)
+	}
+	want()
+	loop.Advance(draftWait)
+	want(": half")
+	// a file that is dropped keeps the draft where it is
+	v.Drop([]fyne.URI{storage.NewFileURI("/tmp/a.txt")})
+	v.composer.entry.SetText("half a sentence")
+	show("two", session.Idle)
+	want(": half a sentence")
+	if v.composer.entry.Text != "of two" {
+		t.Errorf("draft is %q", v.composer.entry.Text)
+	}
+	v.composer.entry.SetText("of two and more")
+	v.composer.submit()
+	want("two: ")
+	loop.Advance(time.Second)
+	want()
+	show("", session.Idle)
+	if v.composer.entry.Text != "half a sentence" {
+		t.Errorf("draft is %q", v.composer.entry.Text)
+	}
+	// the first turn of a new one
+	v.composer.submit()
+	want(": ")
+	v.composer.entry.SetText("and then")
+	show("three", session.Writing)
+	loop.Advance(time.Second)
+	want("three: and then")
+	v.composer.entry.SetText("and then?")
+	v.Close()
+	want("three: and then?")
 }
 
 // TestDraftOfNewStaysThere: a draft does not follow from a new conversation to

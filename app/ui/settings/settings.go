@@ -234,6 +234,10 @@ func eraseAll(ctx context.Context, o Options) error {
 		ids[i] = c.ID
 		o.Session.Abandon(string(c.ID))
 	}
+	o.Session.Abandon("")
+	if err := o.Store.SetDraftText(ctx, "", ""); err != nil {
+		return err
+	}
 	if err := o.Store.DeleteConversations(ctx, ids...); err != nil {
 		return err
 	}
