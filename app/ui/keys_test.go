@@ -116,9 +116,11 @@ func controls(c fyne.Canvas) map[fyne.CanvasObject][]fyne.CanvasObject {
 // TestKeyboardReaches: in each view Tab and Shift+Tab reach all that a mouse can
 // press, or the list that it is a row of.
 func TestKeyboardReaches(t *testing.T) {
+	p := settings.Preferences{Mode: look.Light}
+	a := looktest.App(t, p.Look(), look.English)
 	for _, s := range scenes {
 		t.Run(s.name, func(t *testing.T) {
-			b := s.stage(t, settings.Preferences{Mode: look.Light})
+			b := s.stage(t, a, p)
 			c := b.w.Canvas()
 			forth := round(t, c, false)
 			back := round(t, c, true)
@@ -149,9 +151,11 @@ func TestKeyboardReaches(t *testing.T) {
 // TestKeysPress: what has the focus obeys Enter as it does a mouse, and lets
 // Escape pass.
 func TestKeysPress(t *testing.T) {
+	p := settings.Preferences{Mode: look.Light}
+	a := looktest.App(t, p.Look(), look.English)
 	for _, s := range scenes {
 		t.Run(s.name, func(t *testing.T) {
-			b := s.stage(t, settings.Preferences{Mode: look.Light})
+			b := s.stage(t, a, p)
 			c := b.w.Canvas()
 			for _, f := range round(t, c, false) {
 				if button, ok := f.(*parts.Button); ok {

@@ -43,7 +43,7 @@ var scenes = []scene{
 	{"find", true, false, func(b *bench) {
 		b.converse()
 		b.press(fyne.KeyF)
-		b.find.entry.SetText("kestrel")
+		b.find.entry.SetText("双翼")
 	}},
 	{"document", true, true, func(b *bench) { b.readBook() }},
 	{"monitor", true, true, func(b *bench) {
@@ -80,8 +80,9 @@ var scenes = []scene{
 	}},
 }
 
-// stage opens a window that shows a scene.
-func (s scene) stage(t *testing.T, p settings.Preferences) *bench {
+// stage opens a window that shows a scene, in an app that others may have been in:
+// each app and each theme reads all fonts anew.
+func (s scene) stage(t *testing.T, a fyne.App, p settings.Preferences) *bench {
 	p.Welcomed = s.welcomed
 	f := sessiontest.New()
 	f.ChoiceList, f.DeviceList, f.Estimates = choices(), []vulkan.DeviceInfo{radeon, oldCard, processor}, estimate
@@ -93,7 +94,7 @@ func (s scene) stage(t *testing.T, p settings.Preferences) *bench {
 		}
 		s.Model = &m
 	})
-	b := openOn(t, p, f, sensors.New(sensors.Options{Root: radeonFiles()}), shelf)
+	b := openOn(t, a, p, f, sensors.New(sensors.Options{Root: radeonFiles()}), shelf)
 	s.play(b)
 	b.sidebar.Reload()
 	b.settle()

@@ -64,7 +64,9 @@ type window struct {
 // follow.
 func newWindow(a fyne.App, s *store.Store, sess session.Session, r *monitor.Recorder, l parts.Loop, p settings.Preferences, system look.Language) *window {
 	w := &window{app: a, w: a.NewWindow("Kestrel"), store: s, session: sess, recorder: r, loop: l, prefs: p, system: system}
-	a.Settings().SetTheme(look.New(p.Look()))
+	if theme := look.New(p.Look()); !theme.Is(a.Settings().Theme()) { // Fyne reads the fonts anew for each
+		a.Settings().SetTheme(theme)
+	}
 	look.SetLanguage(p.SpeakIn(system))
 	w.w.SetPadded(false)
 	w.w.SetMaster()

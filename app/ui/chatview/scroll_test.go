@@ -160,3 +160,25 @@ func TestFocusIsSeen(t *testing.T) {
 		t.Errorf("Tab ends %g above the end", s.v.thread.distance())
 	}
 }
+
+// TestEndStaysInSight: who is at the end of a conversation stays there while the
+// window changes.
+func TestEndStaysInSight(t *testing.T) {
+	s := newStage(t, look.Options{}, look.English, nil)
+	s.fake.UpdateConversation(talk(8))
+	for _, size := range []fyne.Size{{Width: 760, Height: 640}, {Width: 420, Height: 640}, {Width: 1100, Height: 400}, {Width: 330, Height: 300}, {Width: 760, Height: 640}} {
+		s.w.Resize(size)
+		s.drain()
+		if d := s.v.thread.distance(); d > 1 || s.v.jump.Visible() {
+			t.Errorf("at %v it is %g above the end, and the way there is shown: %v", size, d, s.v.jump.Visible())
+		}
+	}
+	for _, text := range []float32{20, 24, 12} {
+		fyne.CurrentApp().Settings().SetTheme(look.New(look.Options{Size: text}))
+		s.drain()
+		s.v.Refresh()
+		if d := s.v.thread.distance(); d > 1 || s.v.jump.Visible() {
+			t.Errorf("with text of size %g it is %g above the end, and the way there is shown: %v", text, d, s.v.jump.Visible())
+		}
+	}
+}

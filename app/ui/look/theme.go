@@ -62,6 +62,12 @@ func New(o Options) *Theme {
 // Options are those that the theme was made of, with the defaults filled in.
 func (t *Theme) Options() Options { return t.o }
 
+// Is reports whether another theme is the same.
+func (t *Theme) Is(other fyne.Theme) bool {
+	o, ok := other.(*Theme)
+	return ok && o.o == t.o
+}
+
 // Color implements fyne.Theme.
 func (t *Theme) Color(name fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {
 	isDark := t.o.Mode == Dark || t.o.Mode == System && v == theme.VariantDark

@@ -13,8 +13,8 @@ import (
 	"kestrel/app/ui/look"
 )
 
-// Show opens a dialog with content and a row of buttons at its right end. size
-// is cut to what the window has room for.
+// Show opens a dialog with content and a row of buttons below it. size is cut to
+// what the window has room for.
 func Show(w fyne.Window, title string, size fyne.Size, content fyne.CanvasObject, buttons ...fyne.CanvasObject) *dialog.CustomDialog {
 	d := dialog.NewCustomWithoutButtons(title, container.NewPadded(content), w)
 	row := container.NewHBox(append([]fyne.CanvasObject{layout.NewSpacer()}, buttons...)...)
