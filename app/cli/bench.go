@@ -50,6 +50,8 @@ the same run.
                         weights a step; tps is that of all texts together
   dispatches_per_token  compute dispatches
   barriers_per_token    waits of a dispatch for those before it
+  joules_per_token      the device's power meanwhile, times the time; null where
+                        the system does not tell it
   host_ms_per_token     time not spent in kernels, from a run of its own with
                         timestamps
   peak_device_bytes     the most device memory held at once
@@ -158,14 +160,18 @@ type bench struct {
 	batch           []int
 	runs            int
 	parallel        bool
+	power           func() (float64, bool) // nil where nothing reads it
 	out             benchJSON
 }
 
 func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session) error {
+	if b.Power != nil {
+		b.power = b.Power(m.Device())
+	}
 	b.out.Device, b.out.Driver, b.out.Model = m.Device().Name, driver(m.Device()), m.Name()
 	for _, n := range b.prefill {
 		r := benchResult{Kind: "prefill", Tokens: n, Texts: 1}
-		seconds, err := b.median(ctx, s, 0, func() error { return s.Feed(ctx, somePrompt(m, n), nil) })
+		seconds, watts, err := b.median(ctx, s, 0, func() error { return s.Feed(ctx, somePrompt(m, n), nil) })
 		if err != nil {
 			return fmt.Errorf("prefill of %d tokens: %w", n, err)
 		}
@@ -180,11 +186,12 @@ func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session)
 		// the last chunk's dispatches stand for every chunk's
 		r.DispatchesPerToken = ratio(s.Stats().Dispatches*chunks, n)
 		r.BarriersPerToken = ratio(s.Stats().Barriers*chunks, n)
+		r.JoulesPerToken = joules(watts, r.TPS)
 		b.out.Results = append(b.out.Results, r)
 	}
 	for _, n := range b.decode {
 		r := benchResult{Kind: "decode", Tokens: n, Texts: 1}
-		seconds, err := b.median(ctx, s, 16, func() error { return write(ctx, s, n) })
+		seconds, watts, err := b.median(ctx, s, 16, func() error { return write(ctx, s, n) })
 		if err != nil {
 			return fmt.Errorf("decode of %d tokens: %w", n, err)
 		}
@@ -192,6 +199,7 @@ func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session)
 		r.GBps = float64(m.DecodeBytes()) * r.TPS / 1e9
 		r.DispatchesPerToken = ratio(s.Stats().Dispatches, 1)
 		r.BarriersPerToken = ratio(s.Stats().Barriers, 1)
+		r.JoulesPerToken = joules(watts, r.TPS)
 		b.out.Results = append(b.out.Results, r)
 	}
 	if err := b.together(ctx, m, s); err != nil {
@@ -232,31 +240,6 @@ func (b *bench) measure(ctx context.Context, m backend.Model, s backend.Session)
 func ratio(a, b int) *float64 {
 	r := float64(a) / float64(b)
 	return &r
-}
-
-// median is the time of f in seconds, after one run to warm up. Each run
-// starts from an empty session that has read so many tokens.
-func (b *bench) median(ctx context.Context, s backend.Session, read int, f func() error) (float64, error) {
-	var times []float64
-	for run := range b.runs + 1 {
-		if err := s.Reset(); err != nil {
-			return 0, err
-		}
-		if read > 0 {
-			if err := s.Feed(ctx, make([]int, read), nil); err != nil {
-				return 0, err
-			}
-		}
-		start := time.Now()
-		if err := f(); err != nil {
-			return 0, err
-		}
-		if run > 0 {
-			times = append(times, time.Since(start).Seconds())
-		}
-	}
-	slices.Sort(times)
-	return times[len(times)/2], nil
 }
 
 // host measures the time not spent in kernels, in a run with timestamps. With

@@ -30,12 +30,13 @@ func (b *bench) together(ctx context.Context, m backend.Model, s backend.Session
 			}
 			sessions = append(sessions, s)
 		}
-		seconds, err := b.median(ctx, sessions[0], 16, func() error { return writeTogether(ctx, m, sessions[:n]) })
+		seconds, watts, err := b.median(ctx, sessions[0], 16, func() error { return writeTogether(ctx, m, sessions[:n]) })
 		if err != nil {
 			return fmt.Errorf("batch of %d texts: %w", n, err)
 		}
 		r := benchResult{Kind: "batch", Tokens: batchTokens, Texts: n, TPS: float64(n*batchTokens) / seconds}
 		r.GBps = float64(m.DecodeBytes()) * batchTokens / seconds / 1e9
+		r.JoulesPerToken = joules(watts, r.TPS)
 		b.out.Results = append(b.out.Results, r)
 	}
 	return nil

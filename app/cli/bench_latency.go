@@ -31,7 +31,7 @@ func (b *bench) latencies(ctx context.Context, m backend.Model, s backend.Sessio
 		if err != nil {
 			return err
 		}
-		seconds, err := b.median(ctx, s, 0, func() error {
+		seconds, _, err := b.median(ctx, s, 0, func() error {
 			if err := s.Feed(ctx, prompt, nil); err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ func (b *bench) latencies(ctx context.Context, m backend.Model, s backend.Sessio
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "bench.state")
-	save, err := b.median(ctx, s, 16, func() error {
+	save, _, err := b.median(ctx, s, 16, func() error {
 		state, err := s.State(ctx)
 		if err != nil {
 			return err
@@ -61,7 +61,7 @@ func (b *bench) latencies(ctx context.Context, m backend.Model, s backend.Sessio
 	if err != nil {
 		return fmt.Errorf("save a state: %w", err)
 	}
-	restore, err := b.median(ctx, s, 16, func() error {
+	restore, _, err := b.median(ctx, s, 16, func() error {
 		state, err := b.Engine.LoadState(path)
 		if err != nil {
 			return err

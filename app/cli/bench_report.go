@@ -35,6 +35,7 @@ type benchResult struct {
 	ShareOfLimit       float64  `json:"share_of_limit"`
 	DispatchesPerToken *float64 `json:"dispatches_per_token"` // null: not counted for a batch
 	BarriersPerToken   *float64 `json:"barriers_per_token"`
+	JoulesPerToken     *float64 `json:"joules_per_token"`  // null: the system does not tell the power
 	HostMSPerToken     *float64 `json:"host_ms_per_token"` // null: the device has no timestamps
 }
 
@@ -55,7 +56,7 @@ func (b *bench) print() error {
 	}
 	fmt.Fprintf(b.Out, "; state of %s saved in %.1f ms, restored in %.1f ms\n\n", bytesText(o.StateBytes), o.StateSaveMS, o.StateRestoreMS)
 	w := tabwriter.NewWriter(b.Out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "kind\ttexts\ttokens\ttokens/s\tGB/s\tTFLOP/s\tof limit\tdispatches/token\tbarriers\thost ms/token\t")
+	fmt.Fprintln(w, "kind\ttexts\ttokens\ttokens/s\tGB/s\tTFLOP/s\tof limit\tdispatches/token\tbarriers\thost ms/token\tJ/token\t")
 	for _, r := range o.Results {
 		text := func(format string, v *float64) string {
 			if v == nil {
@@ -63,8 +64,8 @@ func (b *bench) print() error {
 			}
 			return fmt.Sprintf(format, *v)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f\t%.2f\t%s\t%.1f%%\t%s\t%s\t%s\t\n", r.Kind, r.Texts, r.Tokens, r.TPS, r.GBps, text("%.3g", r.TFLOPS),
-			100*r.ShareOfLimit, text("%.2f", r.DispatchesPerToken), text("%.2f", r.BarriersPerToken), text("%.3f", r.HostMSPerToken))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f\t%.2f\t%s\t%.1f%%\t%s\t%s\t%s\t%s\t\n", r.Kind, r.Texts, r.Tokens, r.TPS, r.GBps, text("%.3g", r.TFLOPS),
+			100*r.ShareOfLimit, text("%.2f", r.DispatchesPerToken), text("%.2f", r.BarriersPerToken), text("%.3f", r.HostMSPerToken), text("%.3g", r.JoulesPerToken))
 	}
 	return w.Flush()
 }

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"kestrel/app/backend"
+	"kestrel/engine/vulkan"
 )
 
 // Exit codes.
@@ -43,6 +44,9 @@ type IO struct {
 
 	Engine backend.Engine
 
+	// Power reads what a device draws, in watts; see bench.
+	Power func(vulkan.DeviceInfo) func() (float64, bool)
+
 	// Window opens the window and returns when it is closed. Its error is
 	// ErrNoDisplay where no window can be opened; nil is a build without one.
 	Window func(WindowRequest) error
@@ -56,7 +60,7 @@ func System() IO {
 	return IO{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Signals: signals,
 		InTerminal: terminal(os.Stdin), OutTerminal: terminal(os.Stdout), ErrTerminal: terminal(os.Stderr),
-		Engine: backend.Vulkan{},
+		Engine: backend.Vulkan{}, Power: devicePower,
 	}
 }
 
