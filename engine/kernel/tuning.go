@@ -69,7 +69,7 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 		}
 		t.Wide = info.Features.Int64
 		if lim := info.Limits; t.Wide && lim.MinSubgroup == lim.MaxSubgroup && width <= laneStep && laneStep%width == 0 {
-			t.LaneRows, t.LaneTokens = 2, 8
+			t.LaneRows, t.LaneTokens = 2, 12
 		}
 		return t
 	}
