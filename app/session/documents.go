@@ -296,8 +296,7 @@ func (a *Actor) Read(id string, words int) {
 		if !a.stored(err) {
 			return
 		}
-		d.row = row
-		a.keepFiles(d.conv)
+		d.row = row // the store has taken its file from the draft
 		a.queueDocument(d)
 	})
 }

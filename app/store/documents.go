@@ -5,7 +5,8 @@ import (
 	"database/sql"
 )
 
-// AddDocument keeps what is known of a document. It sets ID and Created.
+// AddDocument keeps what is known of a document, and takes its file from the
+// conversation's draft. It sets ID and Created.
 func (s *Store) AddDocument(ctx context.Context, d Document) (Document, error) {
 	d.ID, d.Created = NewID(), now()
 	return d, s.write(ctx, "add document", func(tx *sql.Tx) error {
@@ -16,6 +17,9 @@ func (s *Store) AddDocument(ctx context.Context, d Document) (Document, error) {
 			}
 		}
 		if err := one(ctx, tx, "conversation", `UPDATE conversations SET updated = ? WHERE id = ?`, d.Created.UnixMilli(), string(d.Conversation)); err != nil {
+			return err
+		}
+		if err := dropDraftFile(ctx, tx, d.Conversation, d.Path); err != nil {
 			return err
 		}
 		return insertDocument(ctx, tx, d)

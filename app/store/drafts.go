@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 )
 
 // Draft is what a user has begun in a conversation and not sent.
@@ -51,31 +52,48 @@ func (s *Store) SetDraftText(ctx context.Context, conversation ID, text string) 
 // SetDraftFiles keeps the files of a draft. For a conversation that is purged it
 // does nothing.
 func (s *Store) SetDraftFiles(ctx context.Context, conversation ID, files []string) error {
-	if files == nil {
-		files = []string{}
+	return s.setDraft(ctx, conversation, `files`, fileList(files))
+}
+
+// fileList is how paths are stored.
+func fileList(files []string) string {
+	if len(files) == 0 {
+		return "[]"
 	}
 	list, err := json.Marshal(files)
 	if err != nil {
-		return s.failed("keep draft", err)
+		panic(err) // texts can always be written
 	}
-	return s.setDraft(ctx, conversation, `files`, string(list))
+	return string(list)
 }
 
 func (s *Store) setDraft(ctx context.Context, conversation ID, column, value string) error {
-	return s.write(ctx, "keep draft", func(tx *sql.Tx) error {
-		for _, q := range []struct {
-			query string
-			args  []any
-		}{
-			{`INSERT INTO drafts(conversation, text, files) SELECT ?1, '', '[]' WHERE ?1 = '' OR EXISTS (SELECT 1 FROM conversations WHERE id = ?1)
-				ON CONFLICT DO NOTHING`, []any{string(conversation)}},
-			{`UPDATE drafts SET ` + column + ` = ? WHERE conversation = ?`, []any{value, string(conversation)}},
-			{`DELETE FROM drafts WHERE conversation = ? AND text = '' AND files = '[]'`, []any{string(conversation)}},
-		} {
-			if _, err := tx.ExecContext(ctx, q.query, q.args...); err != nil {
-				return err
-			}
+	return s.write(ctx, "keep draft", func(tx *sql.Tx) error { return setDraft(ctx, tx, conversation, column, value) })
+}
+
+func setDraft(ctx context.Context, tx *sql.Tx, conversation ID, column, value string) error {
+	for _, q := range []struct {
+		query string
+		args  []any
+	}{
+		{`INSERT INTO drafts(conversation, text, files) SELECT ?1, '', '[]' WHERE ?1 = '' OR EXISTS (SELECT 1 FROM conversations WHERE id = ?1)
+			ON CONFLICT DO NOTHING`, []any{string(conversation)}},
+		{`UPDATE drafts SET ` + column + ` = ? WHERE conversation = ?`, []any{value, string(conversation)}},
+		{`DELETE FROM drafts WHERE conversation = ? AND text = '' AND files = '[]'`, []any{string(conversation)}},
+	} {
+		if _, err := tx.ExecContext(ctx, q.query, q.args...); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
+}
+
+// dropDraftFile takes a file from a draft: it is a document now.
+func dropDraftFile(ctx context.Context, tx *sql.Tx, conversation ID, path string) error {
+	list, err := rows(ctx, tx, scanDraft, selectDraft+`WHERE conversation = ?`, string(conversation))
+	if err != nil || len(list) == 0 || !slices.Contains(list[0].Files, path) {
+		return err
+	}
+	left := slices.DeleteFunc(list[0].Files, func(f string) bool { return f == path })
+	return setDraft(ctx, tx, conversation, `files`, fileList(left))
 }

@@ -31,6 +31,12 @@ func TestDrafts(t *testing.T) {
 	if d := must(s.Draft(ctx, a.ID))(t); !reflect.DeepEqual(d, Draft{Conversation: a.ID}) {
 		t.Errorf("%+v", d)
 	}
+	// nor is a file that has become a document
+	ok(t, s.SetDraftFiles(ctx, b.ID, []string{"/z", "/a"}))
+	must(s.AddDocument(ctx, Document{Conversation: b.ID, Path: "/z", Status: DocumentWaiting}))(t)
+	if d := must(s.Draft(ctx, b.ID))(t); !reflect.DeepEqual(d.Files, []string{"/a"}) {
+		t.Errorf("%+v", d)
+	}
 	// a draft lasts for as long as its conversation can be restored
 	ok(t, s.DeleteConversations(ctx, b.ID))
 	if n := len(must(s.Drafts(ctx))(t)); n != 2 {
