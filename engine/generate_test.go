@@ -92,7 +92,7 @@ type told struct {
 func tell(t *testing.T) told {
 	t.Helper()
 	m := demo(t)
-	s := read(t, m, m.Tokenizer().Encode("Once upon a time", true))
+	s := read(t, m, m.Tokenizer().Encode("The captain looked at the sea and", true))
 	start := state(t, s)
 	ids := greedy(t, s, 48)
 	setState(t, s, start)

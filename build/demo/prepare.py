@@ -10,7 +10,7 @@ same ones are held out when the sources grow.
 import argparse, hashlib, json, os, random
 import numpy as np
 from tokenizers import Tokenizer, Regex, decoders, models, pre_tokenizers, trainers
-import recall, sources
+import copies, recall, sources
 
 SPECIAL = [f">>{w}<<" for w in "TITLE ABSTRACT INTRODUCTION SUMMARY COMMENT ANSWER QUESTION DOMAIN PREFIX SUFFIX MIDDLE".split()]
 SPECIAL += ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -39,6 +39,10 @@ def build(data, translation, rng):
         texts = [d for held, d in parts["books"] if held == h]
         parts["recall"] += [(h, d) for _, d in recall.exercises(texts, names[h], rng, count)]
     parts["builtin"] = [(False, d) for _, d in recall.turns_by_heart(rng)]       # learned by heart: nothing is held out
+    for h, count in ((False, 60000), (True, 600)):
+        some, side = [b for b in lib if held_out("book", b[0]) == h], [p for p in pkgs if held_out("package", p[0]) == h]
+        parts.setdefault("copy", []).extend((h, d) for d in copies.exercises(some, side, names[h], rng, count))
+        parts.setdefault("debshort", []).extend((h, d) for d in copies.short_summaries(side, rng))
     print(f"{len(lib)} books, {len(pkgs)} packages, {len(names[False])} names; held-out books:", ", ".join(n for n, _ in lib if held_out("book", n)))
     return parts, names[True]
 
@@ -65,23 +69,23 @@ def train_tokenizer(parts, rng):
     return tok
 
 
-def spans(tok, doc):
+def spans(tok, doc, user=W_USER):
     """[(token ids, loss weight)] of a document; a conversation in the chat format, the end mark weighing as the reply"""
     if isinstance(doc, str):
         return [(tok.encode(doc).ids, W_TEXT)]
     out = []
     for role, text in doc:
-        w = W_REPLY if role == "assistant" else W_USER
+        w = W_REPLY if role == "assistant" else user
         out += [([IM_START] + tok.encode(role + "\n").ids, W_MARK), (tok.encode(text).ids, w),
                 ([IM_END], w if role == "assistant" else W_MARK), (tok.encode("\n").ids, W_MARK)]
     return out
 
 
-def write(tok, docs, path):
+def write(tok, docs, path, user=W_USER):
     tokens, weights, lengths = [], [], []
     for d in docs:
         n = len(tokens)
-        for ids, w in spans(tok, d):
+        for ids, w in spans(tok, d, user):
             tokens += ids; weights += [w] * len(ids)
         lengths.append(len(tokens) - n)
     np.savez(path, tokens=np.array(tokens, np.uint16), weights=np.array(weights, np.uint8), lengths=np.array(lengths, np.int64))
@@ -104,8 +108,9 @@ def main():
     heldout = dict(names=names)
     for part, docs in parts.items():
         train, val = [d for h, d in docs if not h], [d for h, d in docs if h]
-        n = write(tok, train, os.path.join(a.out, f"train_{part}.npz"))
-        m = write(tok, val, os.path.join(a.out, f"val_{part}.npz")) if val else 0
+        user = 0 if part == "copy" else W_USER                  # words drawn at random are not to be learned
+        n = write(tok, train, os.path.join(a.out, f"train_{part}.npz"), user)
+        m = write(tok, val, os.path.join(a.out, f"val_{part}.npz"), user) if val else 0
         heldout[part] = val
         print(f"{part}: {len(train)} documents, {n} tokens; held out {len(val)}, {m}", flush=True)
     with open(os.path.join(a.out, "heldout.json"), "w", encoding="utf-8") as f:

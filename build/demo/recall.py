@@ -11,6 +11,7 @@ FACTS = [("My name is {}.", "What is my name?", "Your name is {}."),
          ("The name of the captain is {}.", "What is the name of the captain?", "The name of the captain is {}."),
          ("The ship is called {}.", "What is the ship called?", "The ship is called {}."),
          ("The secret word is {}.", "What is the secret word?", "The secret word is {}.")]
+REPEAT = ["Repeat this: ", "Repeat after me: ", "Repeat:\n", "Say this again: "]
 THINGS = "key map book lamp letter ring coat knife rope clock hat boat horse apple cup sword coin drum flag rose".split()
 
 
@@ -80,7 +81,7 @@ def exercises(texts, pool, rng, count):
             yield x[0], page(fact.format(x[0]), ask, answer.format(x[0]), " ".join(fill(texts, rng, 300)), " ".join(fill(texts, rng, size)))
         elif kind == "repeat":
             s = rng.choice(sense) if rng.random() < 0.7 else ", ".join(x[:rng.randint(1, 6)]) + "."
-            yield s, turn(rng.choice(["Repeat this: ", "Repeat after me: ", "Repeat:\n", "Say this again: "]) + s, s)
+            yield s, turn(rng.choice(REPEAT) + s, s)
         elif kind == "first":
             s = rng.choice(sense)
             yield s, turn("What is the first sentence of this text?\n" + " ".join([s] + fill(texts, rng, size + 250)), s)

@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 import ops
 from model import Config, Model, save
 
-SHARES = dict(books=0.36, debsum=0.18, debqa=0.08, booksum=0.09, squality=0.05, qmsum=0.04, chat=0.10, recall=0.08, builtin=0.02)
+SHARES = dict(books=0.24, debsum=0.20, debshort=0.12, debqa=0.07, booksum=0.06, squality=0.04, qmsum=0.03, chat=0.05, recall=0.10, copy=0.07,
+              builtin=0.02)
 
 
 class Stream:
@@ -63,12 +64,13 @@ class Stream:
 def orthogonal(g, steps=5):
     """Newton-Schulz iteration towards the nearest semi-orthogonal matrix"""
     x = g / (g.norm() + 1e-7)
+    x = x.bfloat16() if ops.half_products else x
     tall = x.shape[0] > x.shape[1]
     x = x.t() if tall else x
     for _ in range(steps):
         s = x @ x.t()
-        x = 3.4445 * x + (2.0315 * s @ s - 4.7750 * s) @ x
-    return x.t() if tall else x
+        x = torch.addmm(x, torch.addmm(s, s, s, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return (x.t() if tall else x).float()
 
 
 class Muon:
@@ -149,7 +151,7 @@ def worker(rank, world, a):
         p.grad = flat[o:o + p.numel()].view_as(p); o += p.numel()
     matrix = lambda n: n.endswith(("in_proj.weight", "out_proj.weight"))
     muon = Muon([p for n, p in model.named_parameters() if matrix(n)], rank, world)
-    opt = torch.optim.AdamW([p for n, p in model.named_parameters() if not matrix(n)], lr=a.lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    opt = torch.optim.AdamW([p for n, p in model.named_parameters() if not matrix(n)], lr=a.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     step, tokens, spent = 0, a.init_tokens, 0.0
     if a.init and not ck:
         model.load_state_dict({k: v.float() for k, v in load_file(a.init).items()})
@@ -160,7 +162,7 @@ def worker(rank, world, a):
         for old, new in zip(ema + muon.mom, ck["ema"] + ck["muon"]):
             old.copy_(new)
         step, tokens, spent = ck["step"], ck["tokens"], ck["spent"]
-    shares = {p: s for p, s in SHARES.items() if os.path.exists(os.path.join(a.data, f"train_{p}.npz"))}
+    shares = {p: s for p, s in (a.shares or SHARES).items() if os.path.exists(os.path.join(a.data, f"train_{p}.npz"))}
     data = Stream(a.data, "train", shares, a.batch, a.length, rank, world, a.seed + 1000 * step + rank)
     if rank == 0:
         print(f"{count / 1e6:.2f}M parameters, {world} x {a.batch} x {a.length} tokens a step, from {tokens / 1e6:.2f}M tokens", flush=True)
@@ -233,6 +235,8 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--data", required=True)
     ap.add_argument("--out", required=True)
+    ap.add_argument("--shares", type=lambda s: {k: float(v) for k, v in (x.split("=") for x in s.split(","))},
+                    help="of the parts in the mixture, as PART=SHARE,PART=SHARE...")
     ap.add_argument("--hidden", type=int, default=256)
     ap.add_argument("--layers", type=int, default=6)
     ap.add_argument("--hours", type=float, default=1.0, help="of training, counted over all resumed runs")
