@@ -3,7 +3,7 @@
 //
 // One workgroup takes ROWS rows and TOKS tokens; its lanes run along k. With NORM the input is the residual h and the
 // RMS norm is applied on the way: x[k] = gain[k] h[k] rsqrt(mean(h^2) + eps); the root is taken out of the sum, so the
-// norm costs no pass of its own.
+// norm costs no pass of its own. With -DADDRESS there is one token, and weights are read through the slab's address.
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
@@ -17,9 +17,15 @@ layout(constant_id = 4) const uint NORM = 0u;
 
 #include "weights.glsl"
 #include "math.glsl"
+#ifdef ADDRESS
+#define ACTIVATIONS LOAD2
+vec2 floats(const LOAD2 v) { return uintBitsToFloat(words(v)); }
+#else
+#define ACTIVATIONS LOAD4
+#endif
 
-layout(set = 0, binding = 1, std430) readonly restrict buffer X { LOAD4 x[]; };
-layout(set = 0, binding = 2, std430) readonly restrict buffer Gain { LOAD4 gain[]; };
+layout(set = 0, binding = 1, std430) readonly restrict buffer X { ACTIVATIONS x[]; };
+layout(set = 0, binding = 2, std430) readonly restrict buffer Gain { ACTIVATIONS gain[]; };
 layout(set = 0, binding = 3, std430) readonly restrict buffer Bias { float bias[]; };
 layout(set = 0, binding = 4, std430) restrict buffer Y { float y[]; };
 
@@ -34,11 +40,24 @@ layout(push_constant) uniform Push {
     uint y_stride; // of a token in y, in floats
     float columns; // of the matrix before padding, for the mean
     float eps;
+#ifdef ADDRESS
+    uvec2 slab; // where it lies
+#endif
 } p;
 
 float squares[TOKS];
 uint tokens_at;
 
+#ifdef ADDRESS
+vec2 activation(const uint i) {
+    vec2 v = floats(x[p.token0 * p.x_stride * 2u + i]);
+    if (NORM != 0u) {
+        squares[0] += dot(v, v);
+        v *= floats(gain[i]);
+    }
+    return v;
+}
+#else
 vec4 activation(const uint t, const uint i) {
     const uint token = min(tokens_at + t, p.tokens - 1u);
     vec4 v = floats(x[(p.token0 + token) * p.x_stride + i]);
@@ -48,10 +67,15 @@ vec4 activation(const uint t, const uint i) {
     }
     return v;
 }
+#endif
 
 #define TEAM_VALUES (ROWS * TOKS + TOKS)
 #include "team.glsl"
+#ifdef ADDRESS
+#include "rowdot_address.glsl"
+#else
 #include "rowdot.glsl"
+#endif
 
 void main() {
     weights_begin();

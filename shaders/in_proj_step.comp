@@ -17,9 +17,15 @@ const uint TOKS = 1u;
 
 #include "weights.glsl"
 #include "math.glsl"
+#ifdef ADDRESS
+#define ACTIVATIONS LOAD2
+vec2 floats(const LOAD2 v) { return uintBitsToFloat(words(v)); }
+#else
+#define ACTIVATIONS LOAD4
+#endif
 
-layout(set = 0, binding = 1, std430) readonly restrict buffer H { LOAD4 h[]; };
-layout(set = 0, binding = 2, std430) readonly restrict buffer Gain { LOAD4 gain[]; };
+layout(set = 0, binding = 1, std430) readonly restrict buffer H { ACTIVATIONS h[]; };
+layout(set = 0, binding = 2, std430) readonly restrict buffer Gain { ACTIVATIONS gain[]; };
 layout(set = 0, binding = 3, std430) readonly restrict buffer ConvW { float conv_w[]; }; // [inner][CONV]
 layout(set = 0, binding = 4, std430) readonly restrict buffer ConvB { float conv_b[]; };
 layout(set = 0, binding = 5, std430) restrict buffer Columns { float columns[]; };       // [inner][CONV-1], oldest first
@@ -33,19 +39,31 @@ layout(push_constant) uniform Push {
     uint inner;
     float hidden;
     float eps;
+#ifdef ADDRESS
+    uvec2 slab; // where it lies
+#endif
 } p;
 
 float squares;
 
+#ifdef ADDRESS
+vec2 activation(const uint i) {
+    const vec2 v = floats(h[i]);
+#else
 vec4 activation(const uint t, const uint i) {
     const vec4 v = floats(h[i]);
+#endif
     squares += dot(v, v);
     return v * floats(gain[i]);
 }
 
 #define TEAM_VALUES (ROWS + 1u)
 #include "team.glsl"
+#ifdef ADDRESS
+#include "rowdot_address.glsl"
+#else
 #include "rowdot.glsl"
+#endif
 
 void main() {
     weights_begin();

@@ -209,6 +209,15 @@ func (e *Encoder) multi(local int) uint32 {
 	return 0
 }
 
+// through picks the variant of a shader for a slab of a matrix that meets one token, and what it is pushed besides.
+func (e *Encoder) through(shader string, m *Matrix, s Slab) (string, []any) {
+	if !e.set.tune.addressed(m.DType) {
+		return m.shader(shader + e.wide()), nil
+	}
+	at := s.Weights.Address()
+	return m.shader(shader + "_address"), []any{uint32(at), uint32(at >> 32)}
+}
+
 // wide picks the variants with 64-bit loads.
 func (e *Encoder) wide() string {
 	if e.set.tune.Wide {

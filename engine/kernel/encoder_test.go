@@ -153,6 +153,14 @@ func TestDefaultTuning(t *testing.T) {
 		if got := tune.LaneRows > 0; got != c.lanes || tune.Wide != c.wide {
 			t.Errorf("%s, subgroups of %d to %d: lane-a-row GEMM %v, wide %v", c.kind, c.least, c.most, got, tune.Wide)
 		}
+		if tune.Address {
+			t.Errorf("%s, subgroups of %d to %d: weights by address on a device that has none", c.kind, c.least, c.most)
+		}
+		tune = DefaultTuning(vulkan.DeviceInfo{Type: c.kind, Features: vulkan.Features{Int64: c.int64, Address: true},
+			Limits: vulkan.Limits{MinSubgroup: c.least, MaxSubgroup: c.most}})
+		if want := c.lanes && c.least == addressLanes; tune.Address != want {
+			t.Errorf("%s, subgroups of %d to %d: weights by address %v, want %v", c.kind, c.least, c.most, tune.Address, want)
+		}
 		for name, lanes := range map[string]int{"Local": tune.Local, "Norm": tune.Norm, "Conv": tune.Conv, "Scan": tune.Scan, "Top": tune.Top} {
 			if lanes < 1 || lanes > 128 { // what every Vulkan device allows
 				t.Errorf("%s: %s of %d lanes", c.kind, name, lanes)

@@ -37,10 +37,11 @@ func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h,
 			outX, outGate = vulkan.InOut(x), vulkan.InOut(gate)
 		}
 		e.cost(2*float64(s.Rows)*float64(inProj.Cols), 2*inProj.Cols+s.Rows+s.Rows/2*3*conv.Width, s.Weights.Size)
-		e.run(inProj.shader("in_proj_step"+e.wide()),
+		shader, address := e.through("in_proj_step", inProj, s)
+		e.run(shader,
 			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(conv.Width)},
 			ceil(s.Rows, rows), 1,
-			[]any{inProj.units(), s.Rows, s.Row0, inner, float32(inProj.Cols), norm.Eps},
+			append([]any{inProj.units(), s.Rows, s.Row0, inner, float32(inProj.Cols), norm.Eps}, address...),
 			vulkan.In(s.Weights), vulkan.In(h), vulkan.In(norm.Gain),
 			vulkan.In(conv.W), vulkan.In(conv.B), vulkan.InOut(conv.Columns), outX, outGate)
 	}

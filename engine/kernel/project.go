@@ -85,10 +85,14 @@ func (e *Encoder) Project(a Project) {
 		if a.Norm != nil {
 			gain, norm, eps = a.Norm.Gain, 1, a.Norm.Eps
 		}
-		e.run(a.W.shader("gemv"+e.wide()),
+		shader, address := a.W.shader("gemv"+e.wide()), []any(nil)
+		if a.Tokens == 1 {
+			shader, address = e.through("gemv", a.W, s)
+		}
+		e.run(shader,
 			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(toks), norm},
 			ceil(s.Rows, rows), ceil(a.Tokens, toks),
-			[]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps},
+			append([]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps}, address...),
 			weights, vulkan.In(a.X), vulkan.In(gain), vulkan.In(bias), out)
 	}
 }

@@ -21,7 +21,8 @@ type Tuning struct {
 	Fragment     Fragment // of the matrix units; Width 0: not used
 	FragmentFrom int      // tokens from which they serve
 
-	Wide bool // shaders for drivers that run on the CPU: 64-bit loads, weights asked for ahead; needs 64-bit integers
+	Wide    bool // shaders for drivers that run on the CPU: 64-bit loads, weights asked for ahead; needs 64-bit integers
+	Address bool // GEMV reads weights through their address, where storage.address; needs Wide and subgroups of addressLanes, Local
 
 	Norm         int  // lanes of the norms
 	Conv         int  // lanes of the convolutions
@@ -41,11 +42,17 @@ func (t Tuning) rowsOf(d weights.DType) int {
 	if rows, ok := t.RowsOf[d]; ok {
 		return rows
 	}
-	if t.Dense > 0 && storages[d].unit == 32 {
+	if t.Dense > 0 && storages[d].unit == 32 && !t.addressed(d) {
 		return t.Dense
 	}
 	return t.Rows
 }
+
+// addressLanes is the lanes of the shaders that read weights through their address: each takes a word of 32 bytes.
+const addressLanes = 8
+
+// addressed says whether GEMV reads weights of a type through their address.
+func (t Tuning) addressed(d weights.DType) bool { return t.Address && storages[d].address }
 
 // draw is the lanes that choose from all logits.
 func (t Tuning) draw() int {
@@ -70,6 +77,7 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 		t.Wide = info.Features.Int64
 		if lim := info.Limits; t.Wide && lim.MinSubgroup == lim.MaxSubgroup && width <= laneStep && laneStep%width == 0 {
 			t.LaneRows, t.LaneTokens = 2, 12
+			t.Address = info.Features.Address && width == addressLanes
 		}
 		return t
 	}

@@ -189,6 +189,12 @@ func (b *Buffer) Size() int64 { return b.size }
 // Name is the name it was created with.
 func (b *Buffer) Name() string { return b.name }
 
+// Address is where shaders find the view's first byte, on devices that have Features.Address. A program must name the
+// buffer in its arguments too: they keep it alive and order what uses it.
+func (v View) Address() uint64 {
+	return uint64(C.kv_buffer_address(v.Buffer.d.table, C.uint64_t(v.Buffer.raw))) + uint64(v.Offset)
+}
+
 // Bytes is a host buffer's memory, valid until Free; nil for a device buffer.
 func (b *Buffer) Bytes() []byte {
 	if !b.host {

@@ -91,6 +91,7 @@ type Features struct {
 	MemoryModel                 bool
 	Timestamps                  bool // DeviceOptions.Profile is possible
 	MemoryBudget                bool
+	Address                     bool // buffers have addresses, and shaders on the CPU are faster through them
 	DeviceFault                 bool
 	CooperativeMatrix           []CooperativeMatrix // shapes; empty where there are none
 }
@@ -278,7 +279,7 @@ func (in *Instance) featuresOf(pd vk.PhysicalDevice, r *C.kv_physical) Features 
 		FullSubgroups:         has(C.KV_FULL_SUBGROUPS),
 		SubgroupClustered:     r.subgroup_ops&C.VK_SUBGROUP_FEATURE_CLUSTERED_BIT != 0,
 		SubgroupExtendedTypes: has(C.KV_EXTENDED_TYPES), MemoryModel: has(C.KV_MEMORY_MODEL),
-		MemoryBudget: has(C.KV_MEMORY_BUDGET), DeviceFault: has(C.KV_DEVICE_FAULT),
+		MemoryBudget: has(C.KV_MEMORY_BUDGET), DeviceFault: has(C.KV_DEVICE_FAULT), Address: has(C.KV_ADDRESS),
 	}
 	if has(C.KV_COOPERATIVE) {
 		var shapes [64]C.kv_cooperative

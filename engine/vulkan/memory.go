@@ -92,6 +92,14 @@ type memory struct {
 
 const bufferUsage = vk.BufferUsageFlags(vk.BufferUsageStorageBufferBit | vk.BufferUsageTransferSrcBit | vk.BufferUsageTransferDstBit)
 
+// addressUsage is what buffers need to have addresses, where the device gives such.
+func (m *memory) addressUsage() vk.BufferUsageFlags {
+	if m.d.info.Features.Address {
+		return C.VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT
+	}
+	return 0
+}
+
 func newMemory(d *Device) (*memory, error) {
 	m := &memory{d: d, arenas: map[arenaKey]*arena{}, buffers: map[*Buffer]struct{}{}, unzeroed: map[*Buffer]struct{}{}}
 	probe, need, err := m.createBuffer("probe", 1024)
@@ -185,7 +193,7 @@ type requirements struct {
 func (m *memory) createBuffer(name string, size int64) (vk.Buffer, requirements, error) {
 	var b vk.Buffer
 	// Whole words, so that a fill reaches the last byte and a shader may read the last word.
-	info := vk.BufferCreateInfo{SType: vk.StructureTypeBufferCreateInfo, Size: vk.DeviceSize(roundUp(size, 4)), Usage: bufferUsage,
+	info := vk.BufferCreateInfo{SType: vk.StructureTypeBufferCreateInfo, Size: vk.DeviceSize(roundUp(size, 4)), Usage: bufferUsage | m.addressUsage(),
 		SharingMode: vk.SharingModeExclusive}
 	err := check(vk.CreateBuffer(m.d.handle, &info, nil, &b), "create buffer", name)
 	info.Free()
@@ -237,6 +245,9 @@ func (m *memory) allocate(name string, size int64, host bool) (*allocation, erro
 	}
 	a := &allocation{}
 	info := vk.MemoryAllocateInfo{SType: vk.StructureTypeMemoryAllocateInfo, AllocationSize: vk.DeviceSize(size), MemoryTypeIndex: index}
+	if m.d.info.Features.Address {
+		info.PNext = unsafe.Pointer(C.kv_addressed_memory())
+	}
 	var h vk.DeviceMemory
 	r := vk.AllocateMemory(m.d.handle, &info, nil, &h)
 	info.Free()

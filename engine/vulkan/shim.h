@@ -51,6 +51,7 @@ enum {
 	KV_MEMORY_BUDGET = 1 << 13,    // VK_EXT_memory_budget
 	KV_PORTABILITY = 1 << 14,      // VK_KHR_portability_subset (MoltenVK): must be enabled
 	KV_BFLOAT16 = 1 << 15,         // VK_KHR_shader_bfloat16 (type only)
+	KV_ADDRESS = 1 << 16,          // buffers have addresses, and shaders that run on the CPU are faster through them
 };
 
 typedef struct {
@@ -87,6 +88,9 @@ typedef struct kv_device kv_device;
 void *kv_device_info(const kv_physical *info, uint32_t family);
 kv_device *kv_device_new(kv_instance *in, uint64_t device, uint32_t features);
 void kv_device_free(kv_device *dev); // the table, not the VkDevice
+// kv_buffer_address is where shaders find a buffer, with KV_ADDRESS; kv_addressed_memory is what its memory is allocated with.
+uint64_t kv_buffer_address(kv_device *dev, uint64_t buffer);
+const void *kv_addressed_memory(void);
 void kv_set_name(kv_device *dev, uint32_t object_type, uint64_t handle, const char *name);
 
 // Create-infos for the binding, each one block of C memory (free with kv_free).

@@ -18,6 +18,7 @@ void *kv_device_info(const kv_physical *info, uint32_t family) {
 		VkPhysicalDeviceSubgroupSizeControlFeatures sc;
 		VkPhysicalDeviceShaderIntegerDotProductFeatures dp;
 		VkPhysicalDeviceFaultFeaturesEXT fault;
+		VkPhysicalDeviceBufferDeviceAddressFeatures ad;
 		kv_cooperative_features cm;
 		kv_bfloat16_features bf;
 		const char *extensions[16];
@@ -70,6 +71,10 @@ void *kv_device_info(const kv_physical *info, uint32_t family) {
 		CHAIN(b->fault);
 		b->extensions[n++] = "VK_EXT_device_fault";
 	}
+	if (f & KV_ADDRESS) {
+		b->ad = (VkPhysicalDeviceBufferDeviceAddressFeatures){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, .bufferDeviceAddress = 1};
+		CHAIN(b->ad);
+	}
 	if (f & KV_COOPERATIVE) {
 		b->cm = (kv_cooperative_features){.sType = KV_STYPE_COOPERATIVE_FEATURES, .cooperativeMatrix = 1};
 		CHAIN(b->cm);
@@ -98,6 +103,7 @@ kv_device *kv_device_new(kv_instance *in, uint64_t device, uint32_t features) {
 	if (in->messenger) d->SetDebugUtilsObjectNameEXT = in->SetDebugUtilsObjectNameEXT;
 #define LOAD(f) if (!(d->f = (PFN_vk##f)in->GetDeviceProcAddr(d->handle, "vk" #f))) goto missing
 	if (features & KV_DEVICE_FAULT) LOAD(GetDeviceFaultInfoEXT);
+	if (features & KV_ADDRESS) LOAD(GetBufferDeviceAddress);
 	LOAD(CreateComputePipelines);
 	LOAD(DestroyPipeline);
 	LOAD(AllocateDescriptorSets);
@@ -125,6 +131,16 @@ missing:
 }
 
 void kv_device_free(kv_device *d) { free(d); }
+
+uint64_t kv_buffer_address(kv_device *d, uint64_t buffer) {
+	VkBufferDeviceAddressInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = KV_HANDLE(VkBuffer, buffer)};
+	return d->GetBufferDeviceAddress(d->handle, &info);
+}
+
+const void *kv_addressed_memory(void) {
+	static const VkMemoryAllocateFlagsInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO, .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
+	return &info;
+}
 
 void kv_set_name(kv_device *d, uint32_t type, uint64_t handle, const char *name) {
 	if (!d->SetDebugUtilsObjectNameEXT) return;

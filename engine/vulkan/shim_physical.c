@@ -23,6 +23,7 @@ static void query_features(kv_instance *in, VkPhysicalDevice pd, uint32_t api,
 	VkPhysicalDeviceSubgroupSizeControlFeatures sc = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
 	VkPhysicalDeviceShaderIntegerDotProductFeatures dp = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
 	VkPhysicalDeviceFaultFeaturesEXT fault = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT};
+	VkPhysicalDeviceBufferDeviceAddressFeatures ad = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES};
 	kv_cooperative_features cm = {.sType = KV_STYPE_COOPERATIVE_FEATURES};
 	kv_bfloat16_features bf = {.sType = KV_STYPE_BFLOAT16_FEATURES};
 	void **tail = &f2.pNext;
@@ -33,6 +34,7 @@ static void query_features(kv_instance *in, VkPhysicalDevice pd, uint32_t api,
 	if (v12 || has(ext, n, "VK_KHR_vulkan_memory_model")) CHAIN(mm);
 	if (v13 || has(ext, n, "VK_EXT_subgroup_size_control")) CHAIN(sc);
 	if (v13 || has(ext, n, "VK_KHR_shader_integer_dot_product")) CHAIN(dp);
+	if (v12) CHAIN(ad);
 	if (has(ext, n, "VK_EXT_device_fault")) CHAIN(fault);
 	if (has(ext, n, "VK_KHR_cooperative_matrix")) CHAIN(cm);
 	if (has(ext, n, "VK_KHR_shader_bfloat16")) CHAIN(bf);
@@ -52,6 +54,7 @@ static void query_features(kv_instance *in, VkPhysicalDevice pd, uint32_t api,
 	if (cm.cooperativeMatrix && mm.vulkanMemoryModel) f |= KV_COOPERATIVE;
 	if (bf.type) f |= KV_BFLOAT16;
 	if (fault.deviceFault) f |= KV_DEVICE_FAULT;
+	if (ad.bufferDeviceAddress) f |= KV_ADDRESS;
 	if (has(ext, n, "VK_EXT_memory_budget")) f |= KV_MEMORY_BUDGET;
 	if (has(ext, n, "VK_KHR_portability_subset")) f |= KV_PORTABILITY;
 	*features = f;
@@ -98,6 +101,8 @@ void kv_physical_query(kv_instance *in, uint64_t physical, kv_physical *o) {
 		query_features(in, pd, api, ext, n, &o->features);
 	}
 	free(ext);
+	// From Mesa 26 on llvmpipe loads once what all lanes load; before that addresses are slower than bindings.
+	if (dr.driverID != VK_DRIVER_ID_MESA_LLVMPIPE || p2.properties.driverVersion < VK_MAKE_VERSION(26, 0, 0)) o->features &= ~KV_ADDRESS;
 
 	const VkPhysicalDeviceProperties *p = &p2.properties;
 	const VkPhysicalDeviceLimits *l = &p->limits;

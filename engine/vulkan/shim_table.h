@@ -60,6 +60,7 @@ struct kv_device {
 	VkDevice handle;
 	PFN_vkSetDebugUtilsObjectNameEXT SetDebugUtilsObjectNameEXT; // NULL without validation
 	PFN_vkGetDeviceFaultInfoEXT GetDeviceFaultInfoEXT;           // NULL without the extension
+	PFN_vkGetBufferDeviceAddress GetBufferDeviceAddress;         // NULL without KV_ADDRESS
 	PFN_vkCreateComputePipelines CreateComputePipelines;
 	PFN_vkDestroyPipeline DestroyPipeline;
 	PFN_vkAllocateDescriptorSets AllocateDescriptorSets;
