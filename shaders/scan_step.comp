@@ -23,11 +23,13 @@ const uint TOKS = 1u;
 
 layout(set = 0, binding = 1, std430) readonly restrict buffer DBC { LOAD4 dbc4[]; };    // dt | B | C
 layout(set = 0, binding = 2, std430) readonly restrict buffer DtB { float dt_b[]; };
-layout(set = 0, binding = 3, std430) readonly restrict buffer A2 { float a2[]; };       // [inner][STATE]
+layout(set = 0, binding = 3, std430) readonly buffer A2 { float a2[]; };                // [inner][STATE]
+layout(set = 0, binding = 3, std430) readonly buffer A2Pairs { LOAD2 a2_pairs[]; };
 layout(set = 0, binding = 4, std430) readonly restrict buffer D { float d_skip[]; };
 layout(set = 0, binding = 5, std430) readonly restrict buffer ConvX { float conv_x[]; };
 layout(set = 0, binding = 6, std430) readonly restrict buffer Gate { float gate[]; };
-layout(set = 0, binding = 7, std430) restrict buffer S { float state[]; };              // [inner][STATE]
+layout(set = 0, binding = 7, std430) buffer S { float state[]; };                       // [inner][STATE]
+layout(set = 0, binding = 7, std430) buffer SPairs { LOAD2 state_pairs[]; };
 layout(set = 0, binding = 8, std430) writeonly restrict buffer Y { float y[]; };
 
 layout(push_constant) uniform Push {
@@ -87,6 +89,17 @@ void main() {
         const float x = conv_x[d];
         const float delta_x = delta * x;
         float sum = 0.0;
+#ifdef WIDE // two states a load, and a store
+        if (STATE % 2u == 0u) {
+            [[dont_unroll]] for (uint n = 0u; n < STATE; n += 2u) {
+                const uint at = (d * STATE + n) / 2u;
+                const vec2 s = fma(exp2(delta * uintBitsToFloat(words(a2_pairs[at]))), uintBitsToFloat(words(state_pairs[at])),
+                    delta_x * vec2(b_now[n], b_now[n + 1u]));
+                state_pairs[at] = pack64(floatBitsToUint(s));
+                sum = fma(s.y, c_now[n + 1u], fma(s.x, c_now[n], sum));
+            }
+        } else
+#endif
         [[dont_unroll]] for (uint n = 0u; n < STATE; n++) {
             const uint at = d * STATE + n;
             const float s = fma(exp2(delta * a2[at]), state[at], delta_x * b_now[n]);
