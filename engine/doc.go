@@ -9,7 +9,8 @@
 // text; State is a value that can be kept, cloned, saved to a file and put back.
 //
 // A Model is safe for concurrent use; a Session is for one goroutine at a time. Sessions of one model take turns on the
-// device and never touch each other. Contexts cancel within one submission to the device, a fraction of a second
+// device, a chunk or a token each, and never touch each other; those that write may do so side by side, for one reading of
+// the weights a token (GenerateOptions.Together). Contexts cancel within one submission to the device, a fraction of a second
 // of work; Generate has up to 50 ms more under way, and as much again to take it back.
 //
 // It does not provide conversations, documents or a user interface: these are built on it in app.

@@ -15,6 +15,14 @@ type GenerateOptions struct {
 	StopIDs     []int    // besides the model's own
 	StopStrings []string // the text ends before the first of these to be complete
 	IgnoreEOS   bool     // the model's own stop ids do not stop
+	// Together has the session write side by side with others of the model that generate so at the same time, where one
+	// reading of the weights serves a token of all of them. They come and go at tokens. Each has device memory for one more
+	// state meanwhile; where there is none, it writes in turns with the others. A text may then differ from that of the
+	// session alone where two tokens are almost equally likely, since products are summed in another order.
+	//
+	// emit is called from another goroutine then, for one session at a time, and all wait for it: it must not wait for
+	// what another session writes.
+	Together bool
 }
 
 // Reasons for which generation ends.
@@ -44,19 +52,16 @@ type Result struct {
 // The stop id and the tokens of a stop string are part of what the session has then read. A character that the last tokens
 // leave unfinished is not in the text, except as U+FFFD where the model itself ends there.
 func (s *Session) Generate(ctx context.Context, sampler *sample.Sampler, o GenerateOptions, emit func(string) error) (Result, error) {
-	out := s.m.newOutput(o, emit)
+	w := s.m.newWriter(ctx, Turn{Session: s, Sampler: sampler, Options: o, Emit: emit})
 	var err error
-	for !out.ended() {
-		var id int
-		if id, err = s.next(ctx, sampler, out.wanted()); err != nil {
-			break
-		}
-		out.take(id)
+	if o.Together {
+		err = s.m.chorus.write(w)
+	} else {
+		err = w.alone(func() bool { return true })
 	}
-	landed := s.seq.Land()
-	r, err := out.finish(ctx, err)
-	if landed != nil {
-		r.Reason, err = "", errors.Join(err, landed)
+	r, err := w.out.finish(ctx, err)
+	if w.landed != nil {
+		r.Reason, err = "", errors.Join(err, w.landed)
 	}
 	return r, err
 }

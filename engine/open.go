@@ -58,6 +58,8 @@ type Model struct {
 	instance *vulkan.Instance
 	device   *vulkan.Device
 	model    *mamba.Model
+	turns    turns  // a chunk or a token each
+	chorus   chorus // of those that write side by side
 
 	mu       sync.Mutex
 	sessions map[*Session]bool
@@ -100,6 +102,7 @@ func open(ctx context.Context, ck *checkpoint.Checkpoint, o Options) (m *Model, 
 		return nil, err
 	}
 	m = &Model{name: ck.Files.Name, options: o, config: ck.Config, files: ck.Files, sessions: map[*Session]bool{}}
+	m.chorus.m = m
 	if m.tokenizer, err = openTokenizer(ck); err != nil {
 		return nil, err
 	}
@@ -316,7 +319,7 @@ func (m *Model) Chunk() int { return m.model.Chunk() }
 // StopIDs are the ids at which the model ends a text.
 func (m *Model) StopIDs() []int { return slices.Clone(m.stops) }
 
-// Close releases the device. Sessions that are still open are closed.
+// Close releases the device. Sessions that are still open are closed; what they write ends with ErrClosed.
 func (m *Model) Close() error {
 	m.mu.Lock()
 	if m.closed {
@@ -327,6 +330,7 @@ func (m *Model) Close() error {
 	open := m.sessions
 	m.sessions = nil
 	m.mu.Unlock()
+	m.chorus.close()
 	for s := range open {
 		s.seq.Close()
 	}

@@ -76,7 +76,7 @@ func (s *Session) Feed(ctx context.Context, ids []int, progress func(done, total
 		return err
 	}
 	if s.m.options.Prefill == Parallel {
-		if err := s.seq.Parallel(ctx, ids); err != nil {
+		if err := s.turn(func() error { return s.seq.Parallel(ctx, ids) }); err != nil {
 			return err
 		}
 		s.tokens += len(ids)
@@ -91,12 +91,12 @@ func (s *Session) Feed(ctx context.Context, ids []int, progress func(done, total
 			return err
 		}
 		n := min(s.m.model.Chunk(), total-done)
-		var err error
-		if n == 1 {
-			err = s.seq.Step(ctx, ids[done])
-		} else {
-			err = s.seq.Chunk(ctx, ids[done:done+n])
-		}
+		err := s.turn(func() error {
+			if n == 1 {
+				return s.seq.Step(ctx, ids[done])
+			}
+			return s.seq.Chunk(ctx, ids[done:done+n])
+		})
 		if err != nil {
 			return err
 		}
@@ -119,7 +119,8 @@ func (s *Session) FeedAll(ctx context.Context, ids []int, each func(pos int, log
 			return err
 		}
 		n := min(s.m.model.AllTokens(), len(ids)-done)
-		all, err := s.seq.All(ctx, ids[done:done+n])
+		var all [][]float32
+		err := s.turn(func() (err error) { all, err = s.seq.All(ctx, ids[done:done+n]); return err })
 		if err != nil {
 			return err
 		}
@@ -145,16 +146,29 @@ func (s *Session) Logits(ctx context.Context) ([]float32, error) {
 // Next chooses the next id from the present logits, feeds it and gives it back. Where the choice rests on a few of the
 // largest logits, only these leave the device; greedy decoding takes one id.
 func (s *Session) Next(ctx context.Context, sampler *sample.Sampler) (int, error) {
+	id := 0
+	if err := s.turn(func() (err error) { id, err = s.step(ctx, sampler); return err }); err != nil {
+		return 0, err
+	}
+	s.tokens++
+	sampler.Accept(id)
+	return id, nil
+}
+
+// turn has f run on the device when it is the session's turn.
+func (s *Session) turn(f func() error) error {
+	s.m.turns.take()
+	defer s.m.turns.give()
+	return f()
+}
+
+// step chooses an id and feeds it.
+func (s *Session) step(ctx context.Context, sampler *sample.Sampler) (int, error) {
 	id, err := s.choose(ctx, sampler)
 	if err != nil {
 		return 0, err
 	}
-	if err := s.seq.Step(ctx, id); err != nil {
-		return 0, err
-	}
-	sampler.Accept(id)
-	s.tokens++
-	return id, nil
+	return id, s.seq.Step(ctx, id)
 }
 
 // next is Next for one who wants up to so many tokens in a row: where it serves, the device chooses them itself, and those
@@ -163,11 +177,14 @@ func (s *Session) next(ctx context.Context, sampler *sample.Sampler, most int) (
 	if s.tokens == 0 {
 		return 0, fmt.Errorf("next token: %w", ErrEmptyPrompt)
 	}
-	id, err := s.seq.Ahead(ctx, sampler, most)
-	if errors.Is(err, mamba.ErrGrounded) {
-		return s.Next(ctx, sampler)
-	}
-	if err != nil {
+	id := 0
+	if err := s.turn(func() (err error) {
+		id, err = s.seq.Ahead(ctx, sampler, most)
+		if errors.Is(err, mamba.ErrGrounded) {
+			id, err = s.step(ctx, sampler)
+		}
+		return err
+	}); err != nil {
 		return 0, err
 	}
 	s.tokens++

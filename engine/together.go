@@ -28,14 +28,14 @@ type Outcome struct {
 // reading of the weights, where each session alone would read them again. It needs device memory for a state of each turn.
 // Turns end apart; one that fails does not end the others. The sessions are not to be used meanwhile, and go on from their
 // own texts afterwards. A text may differ from Generate's where two tokens are almost equally likely, since products are
-// summed in another order; it does not depend on the other turns.
+// summed in another order; it does not depend on the other turns. For sessions that come and go see
+// GenerateOptions.Together.
 //
 // The error is of what all turns share: then no turn has begun.
 func (m *Model) GenerateTogether(ctx context.Context, turns []Turn) ([]Outcome, error) {
 	if len(turns) == 0 {
 		return nil, nil
 	}
-	t := &together{m: m, ctx: ctx, out: make([]Outcome, len(turns))}
 	for i, turn := range turns {
 		switch {
 		case turn.Session.m != m:
@@ -46,64 +46,71 @@ func (m *Model) GenerateTogether(ctx context.Context, turns []Turn) ([]Outcome, 
 			return nil, fmt.Errorf("turn %d of %d: %w", i+1, len(turns), ErrEmptyPrompt)
 		}
 	}
+	out := make([]Outcome, len(turns))
+	at := map[*writer]int{}
+	t := &together{m: m, left: func(w *writer, err error) {
+		o := &out[at[w]]
+		o.Result, o.Err = w.out.finish(ctx, err)
+	}}
 	var err error
 	if t.group, err = m.model.NewGroup(len(turns)); err != nil {
 		return nil, err
 	}
 	defer t.group.Close()
 	for i, turn := range turns {
-		if err := t.group.Join(ctx, i, turn.Session.seq); err != nil {
+		w := m.newWriter(ctx, turn)
+		if err := t.join(w); err != nil {
 			return nil, fmt.Errorf("turn %d of %d: %w", i+1, len(turns), err)
 		}
-		t.live = append(t.live, &writer{Turn: turn, at: i, out: m.newOutput(turn.Options, turn.Emit)})
+		at[w] = i
 	}
 	for len(t.live) > 0 {
-		t.step()
+		if err := t.step(); err != nil {
+			t.endAll(err)
+		}
 	}
-	return t.out, nil
+	return out, nil
 }
 
-// together is a run of GenerateTogether. The writer in live[i] has slot i.
-type together struct {
-	m     *Model
-	ctx   context.Context
-	group *mamba.Group
-	live  []*writer
-	out   []Outcome
-}
-
-// writer is a turn that has not ended.
+// writer is a text that is being written.
 type writer struct {
 	Turn
-	at  int // in the turns
-	out *output
-	id  int // chosen last
+	ctx    context.Context
+	out    *output
+	id     int        // chosen last
+	landed error      // of the way back from decoding ahead
+	apart  bool       // there is no room for it in the group; see chorus
+	back   chan error // gives the session back; see chorus
 }
 
-// step chooses a token for every turn, and feeds all of them.
-func (t *together) step() {
-	if err := t.chooseOnDevice(); err != nil {
-		t.endAll(err)
-		return
+func (m *Model) newWriter(ctx context.Context, turn Turn) *writer {
+	return &writer{Turn: turn, ctx: ctx, out: m.newOutput(turn.Options, turn.Emit), back: make(chan error, 1)}
+}
+
+// together is the writers in a group. That in live[i] has slot i.
+type together struct {
+	m     *Model
+	group *mamba.Group
+	live  []*writer
+	gone  []func()                   // tell left
+	left  func(w *writer, err error) // is told of each that has left; err is why it ended before it was to
+}
+
+// join takes a writer in, where there is a slot.
+func (t *together) join(w *writer) error {
+	if err := t.group.Join(w.ctx, len(t.live), w.Session.seq); err != nil {
+		return err
 	}
-	for slot := 0; slot < len(t.live); {
-		w := t.live[slot]
-		if err := t.choose(slot, w); err != nil {
-			t.end(slot, err) // another has this slot now
-			continue
-		}
-		slot++
-	}
-	if len(t.live) == 0 {
-		return
-	}
-	ids := make([]int, len(t.live))
-	for slot, w := range t.live {
-		ids[slot] = w.id
-	}
-	if err := t.group.Step(t.ctx, ids); err != nil {
-		t.endAll(err) // none was fed
-		return
+	t.live = append(t.live, w)
+	return nil
+}
+
+// step chooses a token for every writer, and feeds all of them. An error is of all; then none was fed.
+func (t *together) step() error {
+	err := t.turn()
+	t.tell()
+	if err != nil {
+		return err
 	}
 	// What ends a text is fed before the text ends, as Next does it.
 	for slot := 0; slot < len(t.live); {
@@ -117,9 +124,35 @@ func (t *together) step() {
 		}
 		slot++
 	}
+	return nil
 }
 
-// chooseOnDevice chooses for all turns that draw, where the device can: the rest is left to choose.
+// turn is what step does on the device.
+func (t *together) turn() error {
+	t.m.turns.take()
+	defer t.m.turns.give()
+	if err := t.chooseOnDevice(); err != nil {
+		return err
+	}
+	for slot := 0; slot < len(t.live); {
+		w := t.live[slot]
+		if err := t.choose(slot, w); err != nil {
+			t.drop(slot, err) // another has this slot now
+			continue
+		}
+		slot++
+	}
+	if len(t.live) == 0 {
+		return nil
+	}
+	ids := make([]int, len(t.live))
+	for slot, w := range t.live {
+		ids[slot] = w.id
+	}
+	return t.group.Step(context.Background(), ids) // a stop is heard by choose
+}
+
+// chooseOnDevice chooses for all that draw, where the device can: the rest is left to choose.
 func (t *together) chooseOnDevice() error {
 	var samplers []*sample.Sampler
 	draws := false
@@ -132,7 +165,7 @@ func (t *together) chooseOnDevice() error {
 	if !draws {
 		return nil
 	}
-	ids, err := t.group.Choose(t.ctx, samplers)
+	ids, err := t.group.Choose(context.Background(), samplers)
 	for slot, id := range ids {
 		t.live[slot].id = id
 	}
@@ -141,7 +174,7 @@ func (t *together) chooseOnDevice() error {
 
 // choose is Session.choose for a slot, unless the device has chosen.
 func (t *together) choose(slot int, w *writer) error {
-	if err := t.ctx.Err(); err != nil {
+	if err := w.ctx.Err(); err != nil {
 		return err
 	}
 	if w.id != mamba.NoChoice {
@@ -154,7 +187,7 @@ func (t *together) choose(slot int, w *writer) error {
 			return err
 		}
 	}
-	logits, err := t.group.Logits(t.ctx, slot)
+	logits, err := t.group.Logits(w.ctx, slot)
 	if err != nil {
 		return err
 	}
@@ -162,27 +195,41 @@ func (t *together) choose(slot int, w *writer) error {
 	return err
 }
 
-// end gives a turn its outcome and its session its place, and the slot to the last of the live.
-func (t *together) end(slot int, err error) {
-	w, last := t.live[slot], len(t.live)-1
-	ctx := context.WithoutCancel(t.ctx)
-	err = errors.Join(err, t.group.Leave(ctx, slot, w.Session.seq))
-	o := &t.out[w.at]
-	o.Result, o.Err = w.out.finish(t.ctx, err)
-	var moved error
-	if slot != last {
-		moved = t.group.Move(ctx, slot, last)
-		t.live[slot] = t.live[last]
+// drop has a writer leave: its session gets its place, and the last of the live its slot.
+func (t *together) drop(slot int, err error) {
+	w := t.live[slot]
+	err = errors.Join(err, t.group.Leave(context.Background(), slot, w.Session.seq))
+	t.gone = append(t.gone, func() { t.left(w, err) })
+	for last := len(t.live) - 1; slot < last; last-- {
+		moved := t.group.Move(context.Background(), slot, last)
+		if moved == nil {
+			t.live[slot] = t.live[last]
+			break
+		}
+		t.drop(last, moved) // the device is lost, or out of memory
 	}
-	t.live = t.live[:last]
-	if moved != nil { // the device is lost, or out of memory
-		t.endAll(moved)
+	t.live = t.live[:len(t.live)-1]
+}
+
+// tell tells of those that have left, in no turn of the device: who is told may ask for one.
+func (t *together) tell() {
+	for len(t.gone) > 0 {
+		f := t.gone[0]
+		t.gone = t.gone[1:]
+		f()
 	}
 }
 
-// endAll ends every turn with an error; the last first, as then none has to move.
+// end is drop for one who has no turn of the device.
+func (t *together) end(slot int, err error) {
+	t.drop(slot, err)
+	t.tell()
+}
+
+// endAll ends every writer with an error; the last first, as then none has to move.
 func (t *together) endAll(err error) {
 	for len(t.live) > 0 {
-		t.end(len(t.live)-1, err)
+		t.drop(len(t.live)-1, err)
 	}
+	t.tell()
 }
