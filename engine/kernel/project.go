@@ -67,9 +67,9 @@ func (e *Encoder) Project(a Project) {
 			continue
 		}
 		if tune.LaneRows > 0 && a.Tokens > 1 && a.Norm == nil && a.Token0 == 0 {
-			local := tune.Local
-			e.run(a.W.shader("gemm_rows"), []uint32{uint32(local), uint32(tune.LaneRows), uint32(tune.LaneTokens)},
-				ceil(s.Rows, local*tune.LaneRows), ceil(a.Tokens, tune.LaneTokens),
+			local, toks := tune.Local, tune.laneTokens(a.Tokens)
+			e.run(a.W.shader("gemm_rows"), []uint32{uint32(local), uint32(tune.LaneRows), uint32(toks)},
+				ceil(s.Rows, local*tune.LaneRows), ceil(a.Tokens, toks),
 				[]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.XStride, a.YStride},
 				weights, vulkan.In(a.X), vulkan.In(bias), out)
 			continue

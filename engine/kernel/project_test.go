@@ -244,3 +244,18 @@ func TestEmbed(t *testing.T) {
 		}
 	})
 }
+
+// TestLaneTokens: tiles fit few tokens, and are the tuning's own for many.
+func TestLaneTokens(t *testing.T) {
+	for most, want := range map[int]map[int]int{
+		12: {2: 2, 3: 4, 4: 4, 5: 8, 8: 8, 9: 12, 12: 12, 13: 8, 16: 8, 17: 12, 1000: 12},
+		8:  {2: 2, 4: 4, 7: 8, 9: 8, 100: 8},
+		2:  {2: 2, 3: 2, 100: 2},
+	} {
+		for tokens, toks := range want {
+			if got := (Tuning{LaneTokens: most}).laneTokens(tokens); got != toks {
+				t.Errorf("%d tokens in tiles of at most %d: %d, want %d", tokens, most, got, toks)
+			}
+		}
+	}
+}

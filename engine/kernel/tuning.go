@@ -65,6 +65,17 @@ func (t Tuning) draw() int {
 // laneStep is the columns that the lane-a-row GEMM takes at a time; its subgroups are no wider.
 const laneStep = 16
 
+// laneTokens is how many tokens a lane takes of so many: it computes whole tiles, and a few tokens, as of several texts
+// side by side, would leave most of one empty. Each size is a shader to compile.
+func (t Tuning) laneTokens(tokens int) int {
+	for _, few := range []int{2, 4, 8} {
+		if few < t.LaneTokens && (tokens <= few || few == 8 && tokens > t.LaneTokens && tokens <= 2*few) {
+			return few
+		}
+	}
+	return t.LaneTokens
+}
+
 // DefaultTuning serves GPUs, or drivers that run shaders on the CPU: those have one narrow subgroup a thread, pay for
 // every barrier and gain nothing from shared memory.
 func DefaultTuning(info vulkan.DeviceInfo) Tuning {
