@@ -282,40 +282,52 @@ func TestChorusEmpty(t *testing.T) {
 	}
 }
 
-// BenchmarkChorus is what several texts of the built-in model take side by side and one after another.
+// BenchmarkChorus is what several texts take side by side and one after another: of the built-in model, whose steps are
+// short, and of the size of mamba-130m.
 func BenchmarkChorus(b *testing.B) {
-	m := openFS(b, assets.Demo(), ".", engine.Options{CacheDir: cacheDir})
-	const tokens = 100
-	for _, n := range []int{1, 2, 4} {
-		var sessions []*engine.Session
-		for i := range n {
-			sessions = append(sessions, read(b, m, m.Tokenizer().Encode(togetherPrompts[i], true)))
-		}
-		write := func(i int, together bool) {
-			_, err := sessions[i].Generate(context.Background(), newSampler(b, sample.Params{Temperature: 0.7, TopP: 0.9, Seed: uint64(i)}),
-				engine.GenerateOptions{Max: tokens, IgnoreEOS: true, Together: together}, nil)
-			if err != nil {
-				b.Error(err)
+	o := engine.Options{CacheDir: cacheDir}
+	small := openFS(b, assets.Demo(), ".", o)
+	large, err := engine.OpenRandom(context.Background(), "mamba-130m", "q8_0", o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer large.Close()
+	for _, c := range []struct {
+		name   string
+		m      *engine.Model
+		tokens int
+	}{{"demo", small, 100}, {"130m", large, 16}} {
+		for _, n := range []int{1, 2, 4} {
+			var sessions []*engine.Session
+			for range n {
+				sessions = append(sessions, read(b, c.m, []int{20, 21, 22}))
 			}
-		}
-		rate := func(b *testing.B) { b.ReportMetric(float64(n*tokens*b.N)/b.Elapsed().Seconds(), "tokens/s") }
-		b.Run(fmt.Sprint(n, "/after"), func(b *testing.B) {
-			for b.Loop() {
-				for i := range n {
-					write(i, false)
+			write := func(i int, together bool) {
+				_, err := sessions[i].Generate(context.Background(), newSampler(b, sample.Params{Temperature: 0.7, TopP: 0.9, Seed: uint64(i)}),
+					engine.GenerateOptions{Max: c.tokens, IgnoreEOS: true, Together: together}, nil)
+				if err != nil {
+					b.Error(err)
 				}
 			}
-			rate(b)
-		})
-		b.Run(fmt.Sprint(n, "/beside"), func(b *testing.B) {
-			for b.Loop() {
-				var group sync.WaitGroup
-				for i := range n {
-					group.Go(func() { write(i, true) })
+			rate := func(b *testing.B) { b.ReportMetric(float64(n*c.tokens*b.N)/b.Elapsed().Seconds(), "tokens/s") }
+			b.Run(fmt.Sprint(c.name, "/", n, "/after"), func(b *testing.B) {
+				for b.Loop() {
+					for i := range n {
+						write(i, false)
+					}
 				}
-				group.Wait()
-			}
-			rate(b)
-		})
+				rate(b)
+			})
+			b.Run(fmt.Sprint(c.name, "/", n, "/beside"), func(b *testing.B) {
+				for b.Loop() {
+					var group sync.WaitGroup
+					for i := range n {
+						group.Go(func() { write(i, true) })
+					}
+					group.Wait()
+				}
+				rate(b)
+			})
+		}
 	}
 }
