@@ -19,11 +19,10 @@ type Reader struct {
 	Format  *Format
 	model   backend.Model
 	session backend.Session
-	keep    int
+	marks   *marks
 
-	text  string // read and written, special tokens included; within a document it ends in a place
-	lost  bool   // the session does not stand at text's end
-	marks []Mark // the oldest use first
+	text string // read and written, special tokens included; within a document it ends in a place
+	lost bool   // the session does not stand at text's end
 }
 
 // Mark is a place in a text with the state there.
@@ -44,7 +43,21 @@ type Saved struct {
 // NewReader takes over a new session of a model. It keeps so many marks in
 // memory.
 func NewReader(m backend.Model, s backend.Session, f *Format, keep int) *Reader {
-	return &Reader{Format: f, model: m, session: s, keep: keep}
+	return &Reader{Format: f, model: m, session: s, marks: &marks{keep: keep}}
+}
+
+// Beside takes over another session of the model in a Reader that has its marks
+// in common with this one. Each is for a goroutine of its own.
+func (r *Reader) Beside(s backend.Session) *Reader {
+	return &Reader{Format: r.Format, model: r.model, session: s, marks: r.marks}
+}
+
+// Knows is how many tokens the session has read if they are a beginning of p.
+func (r *Reader) Knows(p Prompt) int {
+	if r.lost || !p.has(r.text) {
+		return 0
+	}
+	return r.session.Tokens()
 }
 
 // Tokens is how many tokens the session has read and written.
@@ -52,10 +65,11 @@ func (r *Reader) Tokens() int { return r.session.Tokens() }
 
 // Marks is how many states are kept in memory, and their size in bytes.
 func (r *Reader) Marks() (n int, bytes int64) {
-	for _, m := range r.marks {
+	list := r.marks.all()
+	for _, m := range list {
 		bytes += m.State.Bytes()
 	}
-	return len(r.marks), bytes
+	return len(list), bytes
 }
 
 // Mark takes the state here and keeps it.
@@ -64,11 +78,8 @@ func (r *Reader) Mark(ctx context.Context) (Mark, error) {
 		return Mark{}, nil // nothing worth coming back to
 	}
 	key := keyOf(r.text)
-	for i, m := range r.marks {
-		if m.Key == key {
-			r.use(i)
-			return m, nil
-		}
+	if m, ok := r.marks.find(key); ok {
+		return m, nil
 	}
 	state, err := r.session.State(ctx)
 	if err != nil {
@@ -80,26 +91,7 @@ func (r *Reader) Mark(ctx context.Context) (Mark, error) {
 }
 
 // Keep adds a mark that another Reader of the same model took.
-func (r *Reader) Keep(m Mark) {
-	if m.State == nil || r.keep == 0 {
-		return
-	}
-	for i := range r.marks {
-		if r.marks[i].Key == m.Key {
-			r.use(i)
-			return
-		}
-	}
-	r.marks = append(r.marks, m)
-	if n := len(r.marks) - r.keep; n > 0 {
-		r.marks = append(r.marks[:0], r.marks[n:]...)
-	}
-}
-
-func (r *Reader) use(i int) {
-	m := r.marks[i]
-	r.marks = append(append(r.marks[:i:i], r.marks[i+1:]...), m)
-}
+func (r *Reader) Keep(m Mark) { r.marks.add(m) }
 
 // Forget empties the session. Marks stay.
 func (r *Reader) Forget() error {
@@ -113,11 +105,9 @@ func (r *Reader) Forget() error {
 	return nil
 }
 
-// Close closes the session.
-func (r *Reader) Close() error {
-	r.marks = nil
-	return r.session.Close()
-}
+// Close closes the session. The marks stay with the Readers that have them in
+// common.
+func (r *Reader) Close() error { return r.session.Close() }
 
 // Text is what was read and written, for Resume.
 func (r *Reader) Text() string {
@@ -233,17 +223,17 @@ func (r *Reader) start(ctx context.Context, p Prompt, saved []Saved) error {
 		text   string
 		tokens int
 		load   func() (backend.State, error)
-		mark   int
+		mark   string // its key
 	}
 	var list []candidate
-	for i, m := range r.marks {
+	for _, m := range r.marks.all() {
 		if text, ok := p.begins(m.Key); ok && m.Tokens > best {
-			list = append(list, candidate{text, m.Tokens, func() (backend.State, error) { return m.State, nil }, i})
+			list = append(list, candidate{text, m.Tokens, func() (backend.State, error) { return m.State, nil }, m.Key})
 		}
 	}
 	for _, s := range saved {
 		if text, ok := p.begins(s.Key); ok && s.Tokens > best {
-			list = append(list, candidate{text, s.Tokens, s.Load, -1})
+			list = append(list, candidate{text, s.Tokens, s.Load, ""})
 		}
 	}
 	// the longest first; of two alike the one in memory
@@ -262,8 +252,8 @@ func (r *Reader) start(ctx context.Context, p Prompt, saved []Saved) error {
 		}
 		switch {
 		case err == nil:
-			if c.mark >= 0 {
-				r.use(c.mark)
+			if c.mark != "" {
+				r.marks.find(c.mark)
 			}
 			return nil
 		case ctx.Err() != nil, fatal(err):

@@ -396,3 +396,35 @@ func TestBorrow(t *testing.T) {
 		}
 	}
 }
+
+// TestBeside has Readers share their marks: one goes on where another was, and
+// closing one takes nothing from the others.
+func TestBeside(t *testing.T) {
+	e := backendtest.New("Fine.")
+	r := reader(t, e, 2)
+	first := []Message{user("How are you, and all the others?")}
+	read(t, r, compose(t, r, first...))
+	said := answer(t, r)
+	if _, err := r.Mark(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.model.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := r.Beside(s)
+	p := compose(t, other, append(first, assistant(said), user("And now?"))...)
+	if r.Knows(p) != r.Tokens() || other.Knows(p) != 0 {
+		t.Errorf("the first knows %d tokens, the other %d", r.Knows(p), other.Knows(p))
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, bytes := other.Marks(); bytes == 0 {
+		t.Error("the marks are gone")
+	}
+	read(t, other, p)
+	if fed := e.Fed(); fed[len(fed)-1] != "\n"+turnText("And now?") || other.Knows(p) != other.Tokens() {
+		t.Errorf("fed %q", fed)
+	}
+}
