@@ -23,6 +23,7 @@ type Options struct {
 	Documents     document.Options
 	SectionTokens int           // of a document between two saved states; 0 for 8192
 	KeptStates    int           // in memory, besides those on the disk; 0 for 8
+	AnswersAtOnce int           // in as many conversations, each with an engine session; 0 for 4
 	PartialShare  float64       // of the time that partial summaries may take; 0 for 0.12, negative for none
 	PartialAfter  time.Duration // of reading before the first; 0 for 5 seconds
 	Interval      time.Duration // between snapshots; 0 for a thirtieth of a second
@@ -34,6 +35,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.KeptStates == 0 {
 		o.KeptStates = 8
+	}
+	if o.AnswersAtOnce == 0 {
+		o.AnswersAtOnce = 4
 	}
 	if o.PartialShare == 0 {
 		o.PartialShare = 0.12
@@ -49,8 +53,8 @@ func (o Options) withDefaults() Options {
 
 // Actor is the Session of the program. Three goroutines share the work: the
 // loop owns all that snapshots show and writes to the store; the worker owns
-// the model and runs one piece of work at a time; the publisher calls back.
-// The loop never waits for the others.
+// the model and works, with a goroutine more for each answer; the publisher calls
+// back. The loop never waits for the others.
 type Actor struct {
 	o      Options
 	ctx    context.Context // of everything
@@ -80,7 +84,7 @@ type state struct {
 	convs     map[store.ID]*conversation // those that are open, or that work is done for
 	open      *conversation
 	queue     []*task
-	running   *task
+	running   []*task // answers, or one of another kind
 	notices   []Notice
 	noticeID  uint64
 	changes   uint64
@@ -166,7 +170,7 @@ func (a *Actor) loop() {
 			f()
 		}
 		a.schedule()
-		if a.closing && a.running == nil {
+		if a.closing && len(a.running) == 0 {
 			a.publish()
 			return
 		}

@@ -150,7 +150,7 @@ func (a *Actor) beginAnswer(ctx context.Context, ans *answer) (func() func(), er
 		return nil, err
 	}
 	ans.keep, ans.model = keep, a.model.Name
-	ans.phase, ans.reading = Reading, Progress{ETA: -1}
+	ans.reading = Progress{ETA: -1}
 	sampling := c.sampling
 	if d := c.document(ans.user); d != nil {
 		sampling = summarySampling(d.row.SummaryWords)
@@ -160,9 +160,10 @@ func (a *Actor) beginAnswer(ctx context.Context, ans *answer) (func() func(), er
 		a.stored(a.o.Store.Configure(a.ctx, c.row.ID, c.row.System, c.sampling.json(), name))
 	}
 	start := time.Now()
-	hash := a.worker.hash // nothing runs
+	hash := a.worker.hash // nothing is being loaded
 	work := answering{
 		messages: a.prompt(c, ans.user, nil), saved: a.saved(c, hash), sampling: sampling, asked: ans.asked,
+		begun: func() { a.do(func() { ans.phase = Reading }) },
 		reading: func(done, total int) {
 			a.do(func() { ans.reading = progressOf(int64(done), int64(total), time.Since(start)) })
 		},

@@ -245,19 +245,6 @@ func TestBusy(t *testing.T) {
 	if s.Notices[0].Problem.Kind != KindBusy || len(s.Conversation.Messages) != 2 {
 		t.Errorf("%+v", s.Notices)
 	}
-	// another conversation waits for its turn
-	first := s.Conversation.ID
-	w.New(NewOptions{})
-	w.Send("Three")
-	w.wait("a turn that waits", func(s *Snapshot) bool {
-		return len(s.Busy) == 2 && s.Busy[0].Conversation == first && s.Busy[1].Waiting && s.Conversation.Phase == Waiting
-	})
-	w.Stop() // what waits
-	w.wait("a stop", func(s *Snapshot) bool {
-		return s.Conversation.Phase == Idle && s.Conversation.Messages[1].Status == Stopped && len(s.Busy) == 1
-	})
-	w.Open(first)
-	w.wait("the first", func(s *Snapshot) bool { return s.Conversation.ID == first && s.Conversation.Phase == Writing })
 	w.Stop()
 	w.idle(2)
 }

@@ -301,7 +301,7 @@ func (a *Actor) view() *Snapshot {
 		s.Conversation = a.open.view()
 	}
 	busy := func(t *task, waiting bool) {
-		if t == nil || t.conv == nil {
+		if t.conv == nil {
 			return
 		}
 		act := Activity{Conversation: string(t.conv.row.ID), Waiting: waiting}
@@ -310,7 +310,9 @@ func (a *Actor) view() *Snapshot {
 		}
 		s.Busy = append(s.Busy, act)
 	}
-	busy(a.running, false)
+	for _, t := range a.running {
+		busy(t, t.answer != nil && t.answer.phase == Waiting) // for memory
+	}
 	for _, t := range a.queue {
 		busy(t, true)
 	}

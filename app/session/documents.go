@@ -241,13 +241,10 @@ func (a *Actor) measure() {
 	if a.speed > 0 || a.model.State != Loaded {
 		return
 	}
-	for _, t := range a.queue {
+	for _, t := range slices.Concat(a.running, a.queue) {
 		if t.kind == measureTask {
 			return
 		}
-	}
-	if a.running != nil && a.running.kind == measureTask {
-		return
 	}
 	t := &task{kind: measureTask, drop: func(error) {}}
 	t.begin = func(ctx context.Context) (func() func(), error) {

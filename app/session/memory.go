@@ -76,7 +76,7 @@ func (w *memoryWatch) run(quit chan struct{}) {
 // look is the use of memory now.
 func (w *memoryWatch) look() *Memory {
 	a := w.a
-	m := &Memory{Time: time.Now(), SavedRAM: a.worker.inRAM.Load(), TokensRead: a.worker.tokens.Load(), Working: a.worker.working.Load()}
+	m := &Memory{Time: time.Now(), SavedRAM: a.worker.inRAM.Load(), TokensRead: a.worker.tokens.Load(), Working: a.worker.busy.Load() > 0}
 	if usage, err := a.o.Store.StateUsage(a.ctx); err == nil { // else the next time
 		m.SavedDisk = usage.Bytes
 	}

@@ -67,7 +67,7 @@ func (w *worker) read(ctx context.Context, t *reading) (finished bool, err error
 		if err != nil {
 			return false, err
 		}
-		w.chat.Keep(m)
+		w.chats.base.Keep(m)
 		t.save(m, finalSection, true)
 		return true, nil
 	}
@@ -140,7 +140,12 @@ func (w *worker) sumUp(ctx context.Context, r *dialog.Reader, t *reading) error 
 		return nil
 	}
 	start := time.Now()
-	if _, err := w.chat.Mark(ctx); err != nil { // what the session is lent from
+	chat, err := w.chats.take(ctx, dialog.Prompt{})
+	if err != nil {
+		return err
+	}
+	defer w.chats.put(chat)
+	if _, err := chat.Mark(ctx); err != nil { // what the session is lent from
 		return err
 	}
 	m, err := r.Mark(ctx)
@@ -157,7 +162,7 @@ func (w *worker) sumUp(ctx context.Context, r *dialog.Reader, t *reading) error 
 	short, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	inside := t.now.InDocument()
-	result, err := w.chat.Borrow(short, m.State, t.now.Rest(), sampler, engine.GenerateOptions{Max: min(summaryTokens(t.words), partialTokens)}, func(string) error {
+	result, err := chat.Borrow(short, m.State, t.now.Rest(), sampler, engine.GenerateOptions{Max: min(summaryTokens(t.words), partialTokens)}, func(string) error {
 		w.tokens.Add(1)
 		return nil
 	})

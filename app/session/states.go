@@ -12,12 +12,13 @@ import (
 )
 
 // saver writes states to the store, one after another, beside the worker. A few
-// wait; then the worker does.
+// wait; then the work that made them does.
 type saver struct {
 	a     *Actor
 	queue chan saving
 	done  chan struct{}
 
+	order   sync.Mutex // of waiting and queue, which is one
 	mu      sync.Mutex
 	waiting []saving // in queue, or being saved
 }
@@ -48,8 +49,10 @@ func newSaver(a *Actor) *saver {
 	return s
 }
 
-// save is called by the worker alone.
+// save may wait for the disk.
 func (s *saver) save(row store.State, state backend.State) {
+	s.order.Lock()
+	defer s.order.Unlock()
 	it := saving{row, state}
 	s.mu.Lock()
 	s.waiting = append(s.waiting, it)

@@ -3,11 +3,13 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"kestrel/engine"
 )
 
-// taskKind sorts work: those of a lower kind go first.
+// taskKind sorts work: those of a lower kind go first. Answers, a few at a time,
+// run beside each other; all else runs alone.
 type taskKind int
 
 const (
@@ -39,15 +41,9 @@ func (a *Actor) enqueue(t *task) {
 	a.dirty = true
 }
 
-// schedule gives the worker its next piece of work.
+// schedule gives the worker what it can do now.
 func (a *Actor) schedule() {
-	if r := a.running; r != nil {
-		if r.kind >= documentTask && a.answerWaits() {
-			r.cancel(errYield)
-		}
-		return
-	}
-	for {
+	for len(a.running) == 0 || a.running[0].kind == answerTask {
 		t := a.next()
 		if t == nil {
 			return
@@ -60,16 +56,17 @@ func (a *Actor) schedule() {
 			t.drop(err)
 			continue
 		}
-		a.running = t
-		a.worker.jobs <- func() { // there is room: nothing runs
-			done := run()
+		a.running = append(a.running, t)
+		a.worker.start(t.kind == answerTask, run, func(done func()) {
 			a.do(func() {
-				a.running = nil
+				a.running = slices.DeleteFunc(a.running, func(other *task) bool { return other == t })
 				done()
 				t.cancel(nil)
 			})
-		}
-		return
+		})
+	}
+	if r := a.running[0]; r.kind >= documentTask && a.answerWaits() {
+		r.cancel(errYield)
 	}
 }
 
@@ -82,12 +79,12 @@ func (a *Actor) answerWaits() bool {
 	return false
 }
 
-// next takes the work to be done now. Without a model there is none, and what
-// waits for one is told so.
+// next takes the work to be done now from the queue; nil for none. Without a
+// model there is none, and what waits for one is told so.
 func (a *Actor) next() *task {
 	best := -1
 	for i, t := range a.queue {
-		if best < 0 || t.kind < a.queue[best].kind {
+		if (best < 0 || t.kind < a.queue[best].kind) && !a.answering(t) {
 			best = i
 		}
 	}
@@ -95,6 +92,9 @@ func (a *Actor) next() *task {
 		return nil
 	}
 	t := a.queue[best]
+	if n := len(a.running); n > 0 && (t.kind != answerTask || n >= a.o.AnswersAtOnce) {
+		return nil
+	}
 	a.queue = append(a.queue[:best:best], a.queue[best+1:]...)
 	if a.closing {
 		t.drop(errClosing)
@@ -105,6 +105,12 @@ func (a *Actor) next() *task {
 		return a.next()
 	}
 	return t
+}
+
+// answering says that a task is an answer that waits for another in its
+// conversation.
+func (a *Actor) answering(t *task) bool {
+	return t.kind == answerTask && slices.ContainsFunc(a.running, func(r *task) bool { return r.conv == t.conv })
 }
 
 // stopTasks ends the tasks that match, those that run and those that wait.
@@ -122,9 +128,11 @@ func (a *Actor) stopTasks(reason error, match func(*task) bool) (found bool) {
 	for _, t := range dropped {
 		t.drop(reason)
 	}
-	if r := a.running; r != nil && match(r) {
-		r.cancel(reason)
-		found = true
+	for _, r := range a.running {
+		if match(r) {
+			r.cancel(reason)
+			found = true
+		}
 	}
 	return found || len(dropped) > 0
 }

@@ -16,27 +16,30 @@ import (
 	"kestrel/engine/sample"
 )
 
-// worker owns the model: one goroutine that does one piece of work at a time.
-// Answers and the reading of documents have an engine session each, so that an
-// answer between two sections of a document costs no state's way to the host
+// worker owns the model. One goroutine loads it and reads documents, one piece
+// of work at a time; answers have a goroutine each, when none of that goes on.
+// Answers and the reading of documents have engine sessions of their own, so that
+// an answer between two sections of a document costs no state's way to the host
 // and back.
 type worker struct {
-	a    *Actor
-	jobs chan func()
-	done chan struct{}
+	a       *Actor
+	jobs    chan func()
+	answers sync.WaitGroup
+	done    chan struct{}
 
 	guard sync.RWMutex // of model, for those who only look at its memory
 	model backend.Model
 
 	format *dialog.Format
 	hash   string
-	chat   *dialog.Reader
+	chats  *readers
 	docs   *dialog.Reader // made with the first document
+	amid   sync.Mutex     // of docs, for answers
 	reads  *reading       // that docs stands in
 
-	tokens  atomic.Int64 // read and written since the start
-	inRAM   atomic.Int64 // bytes of states kept
-	working atomic.Bool
+	tokens atomic.Int64 // read and written since the start
+	inRAM  atomic.Int64 // bytes of states kept
+	busy   atomic.Int64 // pieces of work
 }
 
 func newWorker(a *Actor) *worker {
@@ -44,24 +47,40 @@ func newWorker(a *Actor) *worker {
 	go func() {
 		defer close(w.done)
 		for job := range w.jobs {
-			w.working.Store(true)
 			job()
-			w.working.Store(false)
-			w.count()
 		}
+		w.answers.Wait()
 		w.release()
 	}()
 	return w
 }
 
+// start does a piece of work, beside others or not, and hands on what it
+// returns. Only what runs beside others may be started while others run.
+func (w *worker) start(beside bool, work func() (done func()), ended func(done func())) {
+	job := func() {
+		w.busy.Add(1)
+		done := work()
+		w.busy.Add(-1)
+		w.count()
+		ended(done)
+	}
+	if beside {
+		w.answers.Go(job)
+	} else {
+		w.jobs <- job // there is room: nothing runs
+	}
+}
+
 // count tells how much memory states take.
 func (w *worker) count() {
 	var bytes int64
-	for _, r := range []*dialog.Reader{w.chat, w.docs} {
-		if r != nil {
-			_, n := r.Marks()
-			bytes += n
-		}
+	if w.chats != nil {
+		_, bytes = w.chats.base.Marks()
+	}
+	if w.docs != nil {
+		_, n := w.docs.Marks()
+		bytes += n
 	}
 	w.inRAM.Store(bytes)
 }
@@ -79,14 +98,15 @@ func (w *worker) close(ctx context.Context) error {
 
 // release gives the device back.
 func (w *worker) release() {
-	for _, r := range []*dialog.Reader{w.chat, w.docs} {
-		if r != nil {
-			_ = r.Close() // of a lost device there is nothing to hear
-		}
+	if w.chats != nil {
+		w.chats.close()
+	}
+	if w.docs != nil {
+		_ = w.docs.Close() // of a lost device there is nothing to hear
 	}
 	w.guard.Lock()
 	m := w.model
-	w.model, w.chat, w.docs, w.format = nil, nil, nil, nil
+	w.model, w.chats, w.docs, w.format = nil, nil, nil, nil
 	w.guard.Unlock()
 	if m != nil { // nobody looks at it any more; a device that hangs holds up the worker alone
 		_ = m.Close()
@@ -103,12 +123,10 @@ func (w *worker) load(ctx context.Context, r LoadRequest, progress func(engine.P
 	hash := m.Hash()
 	w.hash = hex.EncodeToString(hash[:])
 	w.format = dialog.NewFormat(m.Template(), m.Tokenizer())
-	s, err := m.NewSession()
-	if err != nil {
+	if w.chats, err = newReaders(m, w.format, w.a.o.KeptStates); err != nil {
 		_ = m.Close()
 		return nil, "", err
 	}
-	w.chat = dialog.NewReader(m, s, w.format, w.a.o.KeptStates)
 	w.guard.Lock()
 	w.model = m
 	w.guard.Unlock()
@@ -159,6 +177,7 @@ type answering struct {
 	saved    []dialog.Saved
 	sampling Sampling
 	asked    time.Time
+	begun    func() // it has an engine session
 	reading  func(done, total int)
 	text     func(string)
 	mark     func(m dialog.Mark) // of the state after it; nil where that is of no use later
@@ -186,27 +205,36 @@ func (w *worker) answer(ctx context.Context, t answering) (out answered) {
 	if err != nil {
 		return answered{err: err}
 	}
+	prompt, err := w.format.Compose(t.messages, true)
+	if err != nil {
+		return answered{err: w.composed(err)}
+	}
+	r, err := w.chats.take(ctx, prompt)
+	if err != nil {
+		return answered{err: err}
+	}
+	defer w.chats.put(r)
+	t.begun()
 	start := time.Now()
-	prompt, read, err := w.readPrompt(ctx, t)
-	out.stats.Read = read
+	prompt, out.stats.Read, err = w.readPrompt(ctx, r, t, prompt)
 	if took := time.Since(start).Seconds(); out.stats.Read > 0 && took > 0 {
 		out.stats.ReadRate = float64(out.stats.Read) / took
 	}
 	if err == nil {
-		_, err = w.chat.Mark(ctx)
+		_, err = r.Mark(ctx)
 	}
 	if err != nil {
 		out.err = err
 		return out
 	}
-	return w.write(ctx, w.chat, prompt, sampler, t, out)
+	return w.write(ctx, r, prompt, sampler, t, out)
 }
 
 // write has a reader answer a prompt that it has read, and marks the place.
 func (w *worker) write(ctx context.Context, r *dialog.Reader, p dialog.Prompt, sampler *sample.Sampler, t answering, out answered) answered {
 	p.Remind(w.format, sampler)
 	before := time.Since(t.asked)
-	result, err := r.Answer(ctx, sampler, engine.GenerateOptions{Max: t.sampling.MaxTokens}, func(text string) error {
+	result, err := r.Answer(ctx, sampler, engine.GenerateOptions{Max: t.sampling.MaxTokens, Together: true}, func(text string) error {
 		w.tokens.Add(1)
 		t.text(text)
 		return nil
@@ -235,29 +263,26 @@ func (w *worker) write(ctx context.Context, r *dialog.Reader, p dialog.Prompt, s
 // readPrompt reads what is to be answered, as far as that was not read already.
 // Amid a document it goes on from the furthest state of it that can be had, and
 // without the document where there is none.
-func (w *worker) readPrompt(ctx context.Context, t answering) (p dialog.Prompt, fed int, err error) {
+func (w *worker) readPrompt(ctx context.Context, r *dialog.Reader, t answering, p dialog.Prompt) (_ dialog.Prompt, fed int, err error) {
 	counted := 0
 	read := func(p dialog.Prompt, saved []dialog.Saved) (int, error) {
-		n, _, err := w.chat.Read(ctx, p, saved, func(done, total int) {
+		n, _, err := r.Read(ctx, p, saved, func(done, total int) {
 			w.tokens.Add(int64(done - counted))
 			counted = done
 			t.reading(done, total)
 		})
 		return n, err
 	}
-	if p, err = w.format.Compose(t.messages, true); err != nil {
-		return p, 0, w.composed(err)
-	}
 	if t.amid == nil {
 		fed, err = read(p, t.saved)
 		return p, fed, err
 	}
 	saved := t.saved
-	if w.docs != nil && w.docs.Amid(t.amid) {
-		m, err := w.docs.Mark(ctx)
-		if err != nil {
-			return p, 0, err
-		}
+	m, err := w.markAmid(ctx, t.amid)
+	if err != nil {
+		return p, 0, err
+	}
+	if m.State != nil {
 		saved = append(saved, dialog.Saved{Key: m.Key, Tokens: m.Tokens, Load: func() (backend.State, error) { return m.State, nil }})
 	}
 	for _, part := range p.Parts(t.amid, saved) {
@@ -273,6 +298,16 @@ func (w *worker) readPrompt(ctx context.Context, t answering) (p dialog.Prompt, 
 	}
 	fed, err = read(p, t.saved)
 	return p, fed, err
+}
+
+// markAmid is the place within a document where its reading stands.
+func (w *worker) markAmid(ctx context.Context, s *dialog.Source) (dialog.Mark, error) {
+	w.amid.Lock()
+	defer w.amid.Unlock()
+	if w.docs == nil || !w.docs.Amid(s) {
+		return dialog.Mark{}, nil
+	}
+	return w.docs.Mark(ctx)
 }
 
 // composed puts what a template says against a conversation in words.

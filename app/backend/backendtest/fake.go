@@ -43,6 +43,7 @@ type Engine struct {
 	OpenErr    error
 	Trained    int           // Config.MaxTrained
 	Template   string        // "" for ChatML
+	Room       int           // sessions that there is memory for; 0: any number
 	Memory     engine.Memory // what Estimate says of every model
 
 	// Reply gives what a model writes after a text.
@@ -258,6 +259,9 @@ func (m *model) NewSession() (backend.Session, error) {
 	}
 	m.e.mu.Lock()
 	defer m.e.mu.Unlock()
+	if m.e.Room > 0 && m.e.sessions >= m.e.Room {
+		return nil, fmt.Errorf("state of a session: %w", engine.ErrOutOfDeviceMemory)
+	}
 	m.e.sessions++
 	m.e.most = max(m.e.most, m.e.sessions)
 	return &session{m: m}, nil
