@@ -57,7 +57,7 @@ type Models interface {
 }
 
 // Chat is about conversations. One at a time is open: its messages are in the
-// snapshot. Others go on in the background.
+// snapshot. Others go on in the background: several are answered side by side.
 type Chat interface {
 	// New opens a conversation that is stored with its first message.
 	New(o NewOptions)
