@@ -10,7 +10,7 @@ same ones are held out when the sources grow.
 import argparse, hashlib, json, os, random
 import numpy as np
 from tokenizers import Tokenizer, Regex, decoders, models, pre_tokenizers, trainers
-import copies, recall, sources
+import copies, limits, recall, sources
 
 SPECIAL = [f">>{w}<<" for w in "TITLE ABSTRACT INTRODUCTION SUMMARY COMMENT ANSWER QUESTION DOMAIN PREFIX SUFFIX MIDDLE".split()]
 SPECIAL += ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -43,6 +43,11 @@ def build(data, translation, rng):
         some, side = [b for b in lib if held_out("book", b[0]) == h], [p for p in pkgs if held_out("package", p[0]) == h]
         parts.setdefault("copy", []).extend((h, d) for d in copies.exercises(some, side, names[h], rng, count))
         parts.setdefault("debshort", []).extend((h, d) for d in copies.short_summaries(side, rng))
+    for h, count in ((False, 16000), (True, 320)):
+        some, texts = [b for b in lib if held_out("book", b[0]) == h], [d for held, d in parts["books"] if held == h]
+        parts.setdefault("limits", []).extend((h, d) for _, d in limits.requests(texts, copies.vocabulary(some), names[h], rng, count))
+    # The same texts again, some of whose replies go in circles for a while.
+    parts["loops"] = [x for p in ("debqa", "debsum", "chat", "limits", "copy") for x in rng.sample(parts[p], min(len(parts[p]), 6000))]
     print(f"{len(lib)} books, {len(pkgs)} packages, {len(names[False])} names; held-out books:", ", ".join(n for n, _ in lib if held_out("book", n)))
     return parts, names[True]
 
@@ -81,12 +86,19 @@ def spans(tok, doc, user=W_USER):
     return out
 
 
-def write(tok, docs, path, user=W_USER):
+def circling(tok, doc, rng):
+    """(token ids, loss weights of each) of a conversation's spans, its last reply going in circles"""
+    out = [(ids, [w] * len(ids)) for ids, w in spans(tok, doc, 0)]
+    out[-3] = limits.loop(*out[-3], rng, ends=True)
+    return out
+
+
+def write(tok, docs, path, user=W_USER, circles=None):
     tokens, weights, lengths = [], [], []
     for d in docs:
         n = len(tokens)
-        for ids, w in spans(tok, d, user):
-            tokens += ids; weights += [w] * len(ids)
+        for ids, w in circling(tok, d, circles) if circles else ((ids, [w] * len(ids)) for ids, w in spans(tok, d, user)):
+            tokens += ids; weights += w
         lengths.append(len(tokens) - n)
     np.savez(path, tokens=np.array(tokens, np.uint16), weights=np.array(weights, np.uint8), lengths=np.array(lengths, np.int64))
     return len(tokens)
@@ -109,9 +121,11 @@ def main():
     for part, docs in parts.items():
         train, val = [d for h, d in docs if not h], [d for h, d in docs if h]
         user = 0 if part == "copy" else W_USER                  # words drawn at random are not to be learned
-        n = write(tok, train, os.path.join(a.out, f"train_{part}.npz"), user)
-        m = write(tok, val, os.path.join(a.out, f"val_{part}.npz"), user) if val else 0
-        heldout[part] = val
+        circles = rng if part == "loops" else None
+        n = write(tok, train, os.path.join(a.out, f"train_{part}.npz"), user, circles)
+        m = write(tok, val, os.path.join(a.out, f"val_{part}.npz"), user, circles) if val else 0
+        if not circles:                                         # as text they are parts that stand there already
+            heldout[part] = val
         print(f"{part}: {len(train)} documents, {n} tokens; held out {len(val)}, {m}", flush=True)
     with open(os.path.join(a.out, "heldout.json"), "w", encoding="utf-8") as f:
         json.dump(heldout, f)

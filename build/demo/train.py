@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 import ops
 from model import Config, Model, save
 
-SHARES = dict(books=0.24, debsum=0.20, debshort=0.12, debqa=0.07, booksum=0.06, squality=0.04, qmsum=0.03, chat=0.05, recall=0.10, copy=0.07,
-              builtin=0.02)
+SHARES = dict(books=0.24, debsum=0.17, debshort=0.08, debqa=0.07, booksum=0.06, squality=0.04, qmsum=0.03, chat=0.06, recall=0.11, copy=0.04,
+              builtin=0.02, limits=0.04, loops=0.04)
 
 
 class Stream:
