@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 import ops
 from model import Config, Model, save
 
-SHARES = dict(books=0.24, debsum=0.17, debshort=0.08, debqa=0.07, booksum=0.06, squality=0.04, qmsum=0.03, chat=0.06, recall=0.11, copy=0.04,
-              builtin=0.02, limits=0.04, loops=0.04)
+SHARES = dict(books=0.23, debsum=0.22, debshort=0.11, debqa=0.07, booksum=0.06, squality=0.05, qmsum=0.02, chat=0.06, recall=0.07, copy=0.05,
+              builtin=0.02, limits=0.02, loops=0.02)
 
 
 class Stream:
