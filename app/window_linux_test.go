@@ -75,7 +75,16 @@ func start(t *testing.T, display, home string, args ...string) *program {
 		t.Fatal(err)
 	}
 	go func() { p.done <- p.cmd.Wait() }()
-	t.Cleanup(func() { p.cmd.Process.Kill() })
+	t.Cleanup(func() {
+		if t.Failed() && p.cmd.Process.Signal(syscall.SIGQUIT) == nil { // it prints what it waits for
+			select {
+			case <-p.done:
+				t.Logf("the program:\n%s", p.out.String())
+			case <-time.After(10 * time.Second):
+			}
+		}
+		p.cmd.Process.Kill()
+	})
 	return p
 }
 
