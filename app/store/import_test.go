@@ -101,11 +101,7 @@ func TestImportProgress(t *testing.T) {
 // An import that is cancelled, or that fails half-way, leaves nothing.
 func TestImportCancelled(t *testing.T) {
 	s := openNew(t)
-	bytes := 4 << 20
-	if testing.Short() { // with the race detector this takes 20 times as long
-		bytes /= 4
-	}
-	f := exportFile(t, bytes)
+	f := exportFile(t, 4<<20)
 	size := must(f.Stat())(t).Size()
 	for _, share := range []float64{0, 0.5, 0.9} {
 		must(f.Seek(0, 0))(t)
