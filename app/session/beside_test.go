@@ -189,18 +189,26 @@ func TestBesideManyWays(t *testing.T) {
 		}
 		return reply(read)
 	}
-	e.Before = func(_ context.Context, op string) error {
-		if op == "token" {
-			time.Sleep(200 * time.Microsecond)
-		}
-		return nil
-	}
 	w := start(t, e, Options{SectionTokens: 256, PartialAfter: 5 * time.Millisecond})
 	w.load("demo")
 	w.AddFiles([]string{w.file("a.md", book(300))})
 	d := w.stage(Ready)
+	w.wait("an estimate", func(s *Snapshot) bool { return s.Conversation.Documents[0].Estimate > 0 && len(s.Busy) == 0 })
+	g := closed(e, 10) // the fake reads all of it in a millisecond
+	hold := e.Before
+	e.Before = func(ctx context.Context, op string) error {
+		switch op {
+		case "token":
+			time.Sleep(200 * time.Microsecond)
+		case "feed":
+			time.Sleep(time.Millisecond)
+		}
+		return hold(ctx, op)
+	}
 	w.Read(d.ID, 10)
+	<-g.at
 	w.stage(ReadingText)
+	close(g.open)
 	ids := []string{w.Snapshot().Conversation.ID}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {
