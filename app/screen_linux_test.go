@@ -25,7 +25,8 @@ type screen struct {
 	height  int
 }
 
-// newScreen starts Xvfb; the test skips where it is not installed.
+// newScreen starts Xvfb; the test skips where it is not installed. It is not reset
+// when its last program ends, as it turns away one that comes meanwhile.
 func newScreen(t *testing.T, width, height int, args ...string) *screen {
 	t.Helper()
 	for _, tool := range []string{"Xvfb", "xdotool"} {
@@ -39,7 +40,7 @@ func newScreen(t *testing.T, width, height int, args ...string) *screen {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	args = append([]string{"-displayfd", "3", "-fbdir", dir, "-screen", "0", fmt.Sprintf("%dx%dx24", width, height), "-nolisten", "tcp"}, args...)
+	args = append([]string{"-displayfd", "3", "-fbdir", dir, "-screen", "0", fmt.Sprintf("%dx%dx24", width, height), "-nolisten", "tcp", "-noreset"}, args...)
 	cmd := exec.Command("Xvfb", args...)
 	cmd.ExtraFiles = []*os.File{w}
 	if err := cmd.Start(); err != nil {

@@ -40,7 +40,7 @@ apt_install_needs() {
       git) packages+=(git) ;;
       certificates) packages+=(ca-certificates) ;;
       window) packages+=(pkg-config libx11-dev libxcursor-dev libxrandr-dev libxinerama-dev libxi-dev libxxf86vm-dev libgl-dev libgl1-mesa-dri) ;;
-      display) packages+=(xvfb xdotool) ;;
+      display) packages+=(xvfb xdotool evilwm) ;;
       headers) packages+=(libvulkan-dev) ;;
       loader) packages+=(libvulkan1) ;;
       driver) choose_driver ;;

@@ -21,6 +21,7 @@ import (
 	"kestrel/app/ui/look"
 	"kestrel/app/ui/monitor"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/place"
 	"kestrel/app/ui/settings"
 	"kestrel/app/ui/tell"
 	"kestrel/assets"
@@ -100,6 +101,9 @@ func run(o Options, home string) error {
 	w := newWindow(a, s, engine, monitor.NewRecorder(engine, meter), parts.Background{}, prefs, system)
 	scale := userScale(a, o.Getenv)
 	w.fit(screen.Width/scale, screen.Height/scale)
+	if prefs.Place != nil {
+		place.Restore(w.w, *prefs.Place)
+	}
 	for _, err := range []error{prefsErr, libErr} {
 		if err != nil {
 			w.problem(err)

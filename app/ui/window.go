@@ -15,6 +15,7 @@ import (
 	"kestrel/app/ui/models"
 	"kestrel/app/ui/monitor"
 	"kestrel/app/ui/parts"
+	"kestrel/app/ui/place"
 	"kestrel/app/ui/settings"
 	"kestrel/app/ui/sidebar"
 	"kestrel/app/ui/tell"
@@ -282,7 +283,7 @@ func (w *window) prefer(p settings.Preferences) {
 // problem tells the user of an error of the window's own work.
 func (w *window) problem(err error) { w.notices.add(func() string { return tell.Error(err) }) }
 
-// close remembers the window's size and ends the session. It is called once,
+// close keeps what is remembered of the window and ends the session. It is called once,
 // when the window is gone.
 func (w *window) close(ctx context.Context) error {
 	if w.unsubscribe != nil {
@@ -301,9 +302,12 @@ func (w *window) close(ctx context.Context) error {
 	return err
 }
 
-// remember takes the window's size while it is still there.
+// remember takes the window's size and place while it is still there.
 func (w *window) remember() {
 	w.keepSplit()
 	size := w.w.Canvas().Size()
 	w.prefs.Width, w.prefs.Height = size.Width, size.Height
+	if p, ok := place.Of(w.w); ok { // else the last that was known
+		w.prefs.Place = &p
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"kestrel/app/session"
 	"kestrel/app/store"
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/place"
 )
 
 // Preferences are what the user prefers. New fields have a zero value that
@@ -26,12 +27,13 @@ type Preferences struct {
 
 	Model session.LoadRequest `json:"model"` // loaded at the start; Model "" for the built-in one
 
-	Width       float32 `json:"width,omitempty"` // of the window
-	Height      float32 `json:"height,omitempty"`
-	Sidebar     float64 `json:"sidebar,omitempty"` // its share of the width
-	HideSidebar bool    `json:"hide_sidebar,omitempty"`
-	ShowMonitor bool    `json:"show_monitor,omitempty"`
-	Welcomed    bool    `json:"welcomed,omitempty"` // the card of the first run was dismissed
+	Width       float32      `json:"width,omitempty"` // of the window
+	Height      float32      `json:"height,omitempty"`
+	Place       *place.Place `json:"place,omitempty"`   // nil where it is not known
+	Sidebar     float64      `json:"sidebar,omitempty"` // its share of the width
+	HideSidebar bool         `json:"hide_sidebar,omitempty"`
+	ShowMonitor bool         `json:"show_monitor,omitempty"`
+	Welcomed    bool         `json:"welcomed,omitempty"` // the card of the first run was dismissed
 }
 
 // key of the setting in the store.
