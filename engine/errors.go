@@ -17,6 +17,7 @@ var (
 	ErrDeviceLost        = vulkan.ErrDeviceLost         // the device stopped; the model must be opened again
 	ErrDevice            = vulkan.ErrUnsupported        // something that the device cannot do
 	ErrOutOfDeviceMemory = vulkan.ErrOutOfDeviceMemory  // the model or a session does not fit
+	ErrOutOfHostMemory   = vulkan.ErrOutOfHostMemory    // the driver found no memory of the computer's
 	ErrTooLong           = mamba.ErrTooLong             // a prompt too long for parallel prefill
 	ErrNotFinite         = mamba.ErrNotFinite           // the logits are no numbers
 	ErrEmptyPrompt       = errors.New("no tokens")      // nothing was fed

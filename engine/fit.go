@@ -103,9 +103,18 @@ func checkMemory(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options) er
 	if err != nil || m.Fits {
 		return nil // a buffer that cannot be made at all: loading says which, and what to do
 	}
-	return fmt.Errorf("%w: the model needs %s of device memory, %s has %s free; %s",
-		ErrOutOfDeviceMemory, gib(m.Device), m.DeviceName, gib(m.Budget), m.Advice)
+	return &MemoryError{m}
 }
+
+// MemoryError is an ErrOutOfDeviceMemory: a model that does not fit, which was not loaded.
+type MemoryError struct{ Memory }
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("%v: the model needs %s of device memory, %s has %s free; %s",
+		ErrOutOfDeviceMemory, gib(e.Device), e.DeviceName, gib(e.Budget), e.Advice)
+}
+
+func (e *MemoryError) Unwrap() error { return ErrOutOfDeviceMemory }
 
 // advice is the way out for a model that does not fit: the precisions in which it would.
 func advice(files *checkpoint.Checkpoint, dev *vulkan.Device, o Options, m Memory) ([]Alternative, string) {

@@ -33,6 +33,8 @@ type Error struct {
 	Problem string
 	Way     string // what the user can do; may be empty
 	Cause   error  // may be nil
+
+	Need, Free int64 // of ErrNoSpace, in bytes; 0 where they are not known
 }
 
 func (e *Error) Error() string {

@@ -181,7 +181,7 @@ func (p *pull) space(missing []*File) error {
 	}
 	if need > free-margin {
 		return &Error{Kind: ErrNoSpace, Problem: fmt.Sprintf("%s are to come, but the disk has %s free", sizeText(need), sizeText(max(free, 0))),
-			Way: "make room, or set KESTREL_HOME to a folder on a larger disk"}
+			Way: "make room, or set KESTREL_HOME to a folder on a larger disk", Need: need, Free: max(free, 0)}
 	}
 	return nil
 }

@@ -185,7 +185,7 @@ func (l *Library) take(ctx context.Context, m *Manifest, folder string, meter *m
 		}
 		if m.Size() > free-margin {
 			return &Error{Kind: ErrNoSpace, Problem: fmt.Sprintf("the copy takes %s, but the disk has %s free", sizeText(m.Size()), sizeText(max(free, 0))),
-				Way: "make room, or import without copying"}
+				Way: "make room, or import without copying", Need: m.Size(), Free: max(free, 0)}
 		}
 		if err := m.write(folder); err != nil {
 			return err

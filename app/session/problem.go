@@ -5,13 +5,8 @@ import (
 	"errors"
 	"strings"
 
-	"kestrel/app/dialog"
 	"kestrel/app/document"
-	"kestrel/app/library"
 	"kestrel/app/store"
-	"kestrel/engine"
-	"kestrel/engine/chat"
-	"kestrel/engine/sample"
 )
 
 // Kind says what went wrong, so that a window can say it in its user's language
@@ -23,10 +18,17 @@ const (
 	KindOther       Kind = "other"
 	KindNoModel     Kind = "no-model"      // load one
 	KindOutOfMemory Kind = "out-of-memory" // another precision, model or device
+	KindHostMemory  Kind = "host-memory"   // the computer's own is full
 	KindDeviceLost  Kind = "device-lost"   // load again
+	KindDeviceLimit Kind = "device-limit"  // something that the device cannot do
 	KindBadModel    Kind = "bad-model"     // its files
+	KindNoTensor    Kind = "no-tensor"     // weights that the files do not have
 	KindUnsupported Kind = "unsupported"   // a model or precision that is not run
-	KindNoDevice    Kind = "no-device"     // no driver, or not the one asked for
+	KindNoDevice    Kind = "no-device"     // none usable, for another reason than these:
+	KindNoLoader    Kind = "no-loader"     // Vulkan is not installed
+	KindNoDriver    Kind = "no-driver"     // no graphics driver is
+	KindNotThere    Kind = "not-there"     // none is called as the one asked for
+	KindUnusable    Kind = "unusable"      // it lacks something
 	KindNotFinite   Kind = "not-finite"    // the model's numbers are none
 	KindTooLong     Kind = "too-long"      // for one piece of the device's work
 	KindTemplate    Kind = "template"      // the model's chat template does not take the conversation
@@ -35,6 +37,20 @@ const (
 	KindNetwork     Kind = "network"       // a pull
 	KindRefused     Kind = "refused"       // by the hub: private, or a wrong token
 	KindHome        Kind = "no-home"       // no place for user data
+	KindState       Kind = "state"         // of another model
+	KindBadState    Kind = "bad-state"     // its file is damaged
+	KindNoPart      Kind = "no-part"       // the state of what was read of a document is gone
+
+	KindWrongBytes  Kind = "wrong-bytes"   // a download that is not what it should be
+	KindNoModelFile Kind = "no-model-file" // nothing of that name, here or there
+	KindIncomplete  Kind = "incomplete"    // a model that is here in part
+	KindTaken       Kind = "taken"         // the name of a model
+	KindAmbiguous   Kind = "ambiguous"     // a name that several models have
+	KindBadName     Kind = "bad-name"      // no name of a model
+	KindChoice      Kind = "choice"        // a repository with several models
+	KindWriting     Kind = "writing"       // another program writes the model
+	KindUnsafe      Kind = "unsafe"        // a repository whose file names lead elsewhere
+	KindManifest    Kind = "manifest"      // a model's list of files is damaged, or newer
 
 	KindStore     Kind = "store" // all else of the conversations' data
 	KindNoSpace   Kind = "no-space"
@@ -45,6 +61,7 @@ const (
 	KindGone      Kind = "gone"    // deleted meanwhile
 	KindInvalid   Kind = "invalid" // a file to import that makes no sense
 	KindCancelled Kind = "cancelled"
+	KindFile      Kind = "file" // one that the user chose
 
 	KindDocument  Kind = "document" // all else of a document's file
 	KindMissing   Kind = "document.missing"
@@ -65,12 +82,23 @@ const (
 // Document says whether the problem is a document's.
 func (k Kind) Document() bool { return k == KindDocument || strings.HasPrefix(string(k), "document.") }
 
+// Model says whether another model, precision or device is a way out.
+func (k Kind) Model() bool {
+	switch k {
+	case KindOutOfMemory, KindHostMemory, KindDeviceLost, KindDeviceLimit, KindNoModel, KindBadModel, KindNoTensor, KindUnsupported,
+		KindNoDevice, KindNoLoader, KindNoDriver, KindNotThere, KindUnusable, KindNotFinite, KindNoModelFile, KindIncomplete, KindManifest:
+		return true
+	}
+	return false
+}
+
 // Problem is an error in words.
 type Problem struct {
-	Kind  Kind
-	Names []string // what goes into its words: of KindTemplate the model
-	Text  string   // what happened and the way out, in English, with all that is known
-	Err   error    // the cause; nil of one that was stored
+	Kind   Kind
+	Names  []string // what goes into its words, as factsOf says for each kind; empty where it is not known
+	Counts []int    // the figures
+	Text   string   // what happened and the way out, in English, with all that is known
+	Err    error    // the cause; nil of one that was stored
 }
 
 func (p *Problem) Error() string { return p.Text }
@@ -78,12 +106,14 @@ func (p *Problem) Error() string { return p.Text }
 func (p *Problem) Unwrap() error { return p.Err }
 
 // Note is what the store keeps of a problem.
-func (p *Problem) Note() Note { return Note{Kind: string(p.Kind), Names: p.Names, Text: p.Text} }
+func (p *Problem) Note() Note {
+	return Note{Kind: string(p.Kind), Names: p.Names, Counts: p.Counts, Text: p.Text}
+}
 
 // storedProblem is one that the store kept; fallback is the kind of such as were
 // kept without one.
 func storedProblem(n Note, fallback Kind) *Problem {
-	p := &Problem{Kind: Kind(n.Kind), Names: n.Names, Text: n.Text}
+	p := &Problem{Kind: Kind(n.Kind), Names: n.Names, Counts: n.Counts, Text: n.Text}
 	if p.Kind == "" {
 		p.Kind = fallback
 	}
@@ -133,79 +163,6 @@ var (
 	errNoModel = &Problem{Kind: KindNoModel, Text: "no model is loaded: load one, then answer again"}
 	errBusy    = &Problem{Kind: KindBusy, Text: "this conversation is being answered: wait, or stop it first"}
 )
-
-// kinds says which kind an error is of, the first match counting.
-var kinds = []struct {
-	err  error
-	kind Kind
-	way  string // added where the error names none
-}{
-	{document.ErrMissing, KindMissing, ""},
-	{document.ErrFolder, KindFolder, ""},
-	{document.ErrEmpty, KindEmpty, ""},
-	{document.ErrEncrypted, KindEncrypted, ""},
-	{document.ErrBomb, KindBomb, ""},
-	{document.ErrNoText, KindNoText, ""},
-	{document.ErrChanged, KindChanged, ""},
-	{document.ErrFormat, KindFormat, ""},
-	{document.ErrEncoding, KindEncoding, ""},
-	{document.ErrBroken, KindBroken, ""},
-	{document.ErrTooLarge, KindTooLarge, ""},
-	{document.ErrTimeout, KindSlow, ""},
-	{document.ErrRead, KindUnread, ""},
-	{engine.ErrDeviceLost, KindDeviceLost, "load the model again"},
-	{engine.ErrOutOfDeviceMemory, KindOutOfMemory, ""},
-	{engine.ErrNoLoader, KindNoDevice, ""},
-	{engine.ErrNoDevice, KindNoDevice, ""},
-	{engine.ErrNotFinite, KindNotFinite, ""},
-	{engine.ErrTooLong, KindTooLong, ""},
-	{engine.ErrBadModel, KindBadModel, ""},
-	{engine.ErrUnsupported, KindUnsupported, ""},
-	{chat.ErrTemplate, KindTemplate, ""},
-	{dialog.ErrPlace, KindTemplate, ""},
-	{sample.ErrParams, KindSampling, ""},
-	{library.ErrNotFound, KindBadModel, ""},
-	{library.ErrNotComplete, KindBadModel, ""},
-	{library.ErrHub, KindNetwork, ""},
-	{library.ErrDenied, KindRefused, ""},
-	{library.ErrNoSpace, KindNoSpace, ""},
-	{store.ErrNoSpace, KindNoSpace, ""},
-	{store.ErrDenied, KindNoRight, ""},
-	{store.ErrBusy, KindLocked, ""},
-	{store.ErrDamaged, KindDamaged, ""},
-	{store.ErrNewer, KindNewer, ""},
-	{store.ErrNotFound, KindGone, ""},
-	{store.ErrInvalid, KindInvalid, ""},
-	{engine.ErrClosed, KindNoModel, "load the model again"},
-	{context.Canceled, KindCancelled, ""},
-}
-
-// ProblemOf puts an error in words; nil for none.
-func ProblemOf(err error) *Problem {
-	if err == nil {
-		return nil
-	}
-	if p := (*Problem)(nil); errors.As(err, &p) {
-		return p
-	}
-	for _, k := range kinds {
-		if errors.Is(err, k.err) {
-			text := err.Error()
-			if k.way != "" {
-				text += "; " + k.way
-			}
-			return &Problem{Kind: k.kind, Text: text, Err: err}
-		}
-	}
-	kind := KindOther
-	if d := (*document.Error)(nil); errors.As(err, &d) {
-		kind = KindDocument
-	}
-	if s := (*store.Error)(nil); errors.As(err, &s) {
-		kind = KindStore
-	}
-	return &Problem{Kind: kind, Text: err.Error(), Err: err}
-}
 
 // ended says why a context ended.
 func ended(ctx context.Context, reason error) bool { return errors.Is(context.Cause(ctx), reason) }

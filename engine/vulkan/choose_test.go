@@ -90,7 +90,7 @@ func TestRefusal(t *testing.T) {
 	} {
 		f := good()
 		c.spoil(&f)
-		if got := f.refusal(); (c.reason == "") != (got == "") || !strings.Contains(got, c.reason) {
+		if got := f.refusal().String(); (c.reason == "") != (got == "") || !strings.Contains(got, c.reason) {
 			t.Errorf("%s: reason %q, want %q", c.name, got, c.reason)
 		}
 	}

@@ -38,7 +38,8 @@ type DeviceInfo struct {
 	UUID          [16]byte
 	PCI           string // address as Linux writes it, "0000:03:00.0"; "" where VK_EXT_pci_bus_info is missing
 	Usable        bool
-	Reason        string // why it is not usable; "" where it is
+	Reason        string // why it is not usable, as Refusal says it; "" where it is
+	Refusal       Refusal
 	Heaps         []Heap
 	Limits        Limits
 	Features      Features
@@ -150,77 +151,14 @@ func (in *Instance) describe(pd vk.PhysicalDevice) DeviceInfo {
 	for i := range min(int(r.families), len(r.family_flags)) {
 		f.families = append(f.families, family{uint32(r.family_flags[i]), uint32(r.family_timestamp_bits[i])})
 	}
-	d.Reason = f.refusal()
-	d.Usable = d.Reason == ""
+	d.Refusal = f.refusal()
+	d.Reason = d.Refusal.String()
+	d.Usable = d.Refusal == Refusal{}
 	if d.Usable {
 		d.family = uint32(f.computeFamily())
 		d.Features.Timestamps = f.families[d.family].timestampBits > 0 && r.timestamp_period > 0
 	}
 	return d
-}
-
-// facts are what decides whether a device can run Kestrel's shaders.
-type facts struct {
-	api                uint32
-	families           []family
-	stages, operations uint32 // of subgroups
-	limits             Limits
-}
-
-type family struct{ flags, timestampBits uint32 }
-
-// refusal is the reason why the device cannot be used, "" where it can.
-func (f facts) refusal() string {
-	if f.api < api11 {
-		return fmt.Sprintf("it offers Vulkan %s and 1.1 is needed: a newer driver may help", versionString(f.api))
-	}
-	if f.computeFamily() < 0 {
-		return "it has no compute queue"
-	}
-	if f.stages&C.VK_SHADER_STAGE_COMPUTE_BIT == 0 {
-		return "it has no subgroup operations in compute shaders"
-	}
-	for _, op := range []struct {
-		bit  uint32
-		name string
-	}{
-		{C.VK_SUBGROUP_FEATURE_BASIC_BIT, "basic"},
-		{C.VK_SUBGROUP_FEATURE_ARITHMETIC_BIT, "arithmetic"},
-		{C.VK_SUBGROUP_FEATURE_SHUFFLE_BIT, "shuffle"},
-	} {
-		if f.operations&op.bit == 0 {
-			return "it has no subgroup " + op.name + " operations"
-		}
-	}
-	l := f.limits
-	switch {
-	case l.SubgroupSize < 4 || l.SubgroupSize > 128:
-		return fmt.Sprintf("its subgroups have %d lanes and 4 to 128 are supported", l.SubgroupSize)
-	case l.MaxSharedBytes < 16<<10:
-		return fmt.Sprintf("it has %d bytes of shared memory and 16384 are needed", l.MaxSharedBytes)
-	case l.MaxInvocations < 128:
-		return fmt.Sprintf("it allows %d invocations in a workgroup and 128 are needed", l.MaxInvocations)
-	case l.MaxPushBytes < 128:
-		return fmt.Sprintf("it has %d bytes of push constants and 128 are needed", l.MaxPushBytes)
-	}
-	return ""
-}
-
-// computeFamily prefers a queue family without graphics, so that long work does not queue before the desktop's.
-func (f facts) computeFamily() int {
-	best := -1
-	for i, fam := range f.families {
-		if fam.flags&C.VK_QUEUE_COMPUTE_BIT == 0 {
-			continue
-		}
-		if best < 0 {
-			best = i
-		}
-		if fam.flags&C.VK_QUEUE_GRAPHICS_BIT == 0 && fam.timestampBits > 0 {
-			return i
-		}
-	}
-	return best
 }
 
 func deviceType(t uint32) DeviceType {
@@ -321,7 +259,7 @@ func (in *Instance) Choose(selector string) (DeviceInfo, error) {
 
 func choose(all []DeviceInfo, selector string) (DeviceInfo, error) {
 	if len(all) == 0 {
-		return DeviceInfo{}, fmt.Errorf("vulkan: choose device: %w: %s", ErrNoDevice, noDriverAdvice)
+		return DeviceInfo{}, &NoDeviceError{Selector: selector}
 	}
 	selector = strings.TrimSpace(selector)
 	candidates := all
@@ -342,18 +280,8 @@ func choose(all []DeviceInfo, selector string) (DeviceInfo, error) {
 	if len(usable) > 0 {
 		return slices.MinFunc(usable, func(a, b DeviceInfo) int { return cmp.Compare(rank(a.Type), rank(b.Type)) }), nil
 	}
-	what := "none is usable"
-	switch {
-	case selector != "" && len(candidates) == 0:
-		what = fmt.Sprintf("no device is called %q", selector)
-	case selector != "":
-		what = fmt.Sprintf("device %q cannot be used", selector)
-	}
-	return DeviceInfo{}, fmt.Errorf("vulkan: choose device: %w: %s; there are: %s", ErrNoDevice, what, listing(all))
+	return DeviceInfo{}, &NoDeviceError{Selector: selector, Like: candidates, All: all}
 }
-
-const noDriverAdvice = "no Vulkan driver is installed; install the graphics card's, " +
-	"or Mesa's software driver, e.g. apt install mesa-vulkan-drivers"
 
 func rank(t DeviceType) int {
 	return slices.Index([]DeviceType{Discrete, Integrated, Virtual, Other, Software}, t)

@@ -85,7 +85,7 @@ func NewInstance(o InstanceOptions) (*Instance, error) {
 		return r
 	})
 	if noDriver {
-		err = fmt.Errorf("vulkan: open instance: %w: %s", ErrNoDevice, noDriverAdvice)
+		err = &NoDeviceError{}
 	}
 	if err != nil {
 		in.release()

@@ -298,9 +298,7 @@ func (m *memory) heaps() []Heap {
 }
 
 func outOfMemory(name string, need, free int64) error {
-	return fmt.Errorf("vulkan: allocate %q: %w: %d bytes (%.1f MiB) are needed and %d (%.1f MiB) are free; "+
-		"close other programs that use the device, or take a model of smaller precision",
-		name, ErrOutOfDeviceMemory, need, float64(need)/(1<<20), free, float64(free)/(1<<20))
+	return &MemoryError{Thing: name, Need: need, Free: free}
 }
 
 // dispose gives a block back to the driver; m.mu is held.

@@ -52,8 +52,7 @@ func (v *View) newFault(p *session.Problem, again func()) *faultBox {
 		return b
 	}
 	model := v.session.Snapshot().Model
-	switch p.Kind {
-	case session.KindDeviceLost, session.KindOutOfMemory, session.KindNoModel, session.KindBadModel, session.KindUnsupported, session.KindNoDevice, session.KindNotFinite:
+	if p.Kind.Model() {
 		if model.State != session.Loaded && model.Request.Model != "" {
 			add(look.T("chat.reload"), func() { v.session.Load(v.session.Snapshot().Model.Request) })
 		}

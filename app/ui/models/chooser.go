@@ -131,7 +131,7 @@ func (c *Chooser) fillDevices() {
 	index := 0
 	for _, d := range c.devices {
 		if !d.Usable {
-			c.unusable.Add(parts.Muted(look.T("models.unusable", d.Name, d.Reason)))
+			c.unusable.Add(parts.Muted(look.T("models.unusable", d.Name, tell.Lacks(d))))
 			continue
 		}
 		if present.State == session.Loaded && d.Index == present.Device.Index {

@@ -10,6 +10,7 @@ import (
 
 	"kestrel/app/sensors"
 	"kestrel/app/ui/look"
+	"kestrel/app/ui/tell"
 	"kestrel/engine/vulkan"
 )
 
@@ -87,7 +88,7 @@ func (d *devices) note(s string) {
 func (d *devices) set(all []vulkan.DeviceInfo, inUse string, err error) {
 	switch {
 	case err != nil:
-		d.note(look.T("monitor.devices_failed", err.Error()))
+		d.note(look.T("monitor.devices_failed", tell.Error(err)))
 		return
 	case len(all) == 0:
 		d.note(look.T("monitor.devices_none"))
@@ -114,7 +115,7 @@ func deviceRow(d vulkan.DeviceInfo, inUse bool) fyne.CanvasObject {
 	}
 	if !d.Usable {
 		icon.SetResource(theme.NewErrorThemedResource(theme.CancelIcon()))
-		detail = look.T("monitor.device_unusable", d.Reason)
+		detail = look.T("monitor.device_unusable", tell.Lacks(d))
 	}
 	color := look.ColorMuted
 	if !d.Usable {

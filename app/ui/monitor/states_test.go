@@ -1,7 +1,7 @@
 package monitor
 
 import (
-	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -149,10 +149,10 @@ func TestOthersOf(t *testing.T) {
 func TestDevicesThatCannotBeListed(t *testing.T) {
 	looktest.App(t, look.Options{Mode: look.Light}, look.English)
 	p, _, src := shownPanel(t, fyne.NewSize(900, 1200), &Sample{loaded(), allKnown()})
-	src.devices, src.err = nil, errors.New("no Vulkan loader")
+	src.devices, src.err = nil, fmt.Errorf("open: %w", vulkan.ErrNoLoader)
 	p.listDevices()
 	src.job(t)
-	wants(t, p, "The devices could not be listed: no Vulkan loader")
+	wants(t, p, "The devices could not be listed: Vulkan is not installed on this computer. Install your graphics card's driver and the Vulkan loader.\nDetails: open: no Vulkan loader")
 	src.err = nil
 	p.listDevices()
 	src.job(t)

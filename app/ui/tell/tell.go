@@ -16,49 +16,71 @@ import (
 // says is how a kind is said.
 type says struct {
 	key     string
-	details bool // what is known beside it may be what helps
+	details bool                          // what is known beside it may be what helps
+	exactly func(*session.Problem) string // with its figures and names; "" where they are not known
 }
 
 // problems are the kinds of problems.
 var problems = map[session.Kind]says{
-	session.KindOther:       {look.K("tell.other"), true},
-	session.KindNoModel:     {look.K("tell.noModel"), false},
-	session.KindOutOfMemory: {look.K("tell.outOfMemory"), true},
-	session.KindDeviceLost:  {look.K("tell.deviceLost"), true},
-	session.KindBadModel:    {look.K("tell.badModel"), true},
-	session.KindUnsupported: {look.K("tell.unsupported"), true},
-	session.KindNoDevice:    {look.K("tell.noDevice"), true},
-	session.KindNotFinite:   {look.K("tell.notFinite"), true},
-	session.KindTooLong:     {look.K("tell.tooLong"), true},
-	session.KindTemplate:    {look.K("tell.template"), true},
-	session.KindSampling:    {look.K("tell.sampling"), true},
-	session.KindBusy:        {look.K("tell.busy"), false},
-	session.KindNetwork:     {look.K("tell.network"), true},
-	session.KindRefused:     {look.K("tell.refused"), true},
-	session.KindHome:        {look.K("tell.noHome"), false},
-	session.KindStore:       {look.K("tell.store"), true},
-	session.KindNoSpace:     {look.K("tell.noSpace"), true},
-	session.KindNoRight:     {look.K("tell.noRight"), true},
-	session.KindLocked:      {look.K("tell.locked"), true},
-	session.KindDamaged:     {look.K("tell.damaged"), true},
-	session.KindNewer:       {look.K("tell.newer"), true},
-	session.KindGone:        {look.K("tell.gone"), true},
-	session.KindInvalid:     {look.K("tell.invalid"), true},
-	session.KindCancelled:   {look.K("tell.cancelled"), false},
-	session.KindDocument:    {look.K("tell.document"), true},
-	session.KindMissing:     {look.K("tell.missing"), false},
-	session.KindFolder:      {look.K("tell.folder"), false},
-	session.KindEmpty:       {look.K("tell.empty"), false},
-	session.KindFormat:      {look.K("tell.format"), false},
-	session.KindEncoding:    {look.K("tell.encoding"), false},
-	session.KindBroken:      {look.K("tell.broken"), false},
-	session.KindEncrypted:   {look.K("tell.encrypted"), false},
-	session.KindNoText:      {look.K("tell.noText"), false},
-	session.KindBomb:        {look.K("tell.bomb"), false},
-	session.KindTooLarge:    {look.K("tell.tooLarge"), true},
-	session.KindSlow:        {look.K("tell.slow"), true},
-	session.KindChanged:     {look.K("tell.changed"), false},
-	session.KindUnread:      {look.K("tell.unreadable"), true},
+	session.KindOther:       {look.K("tell.other"), true, nil},
+	session.KindNoModel:     {look.K("tell.noModel"), false, nil},
+	session.KindOutOfMemory: {look.K("tell.outOfMemory"), true, outOfMemory},
+	session.KindDeviceLost:  {look.K("tell.deviceLost"), true, nil},
+	session.KindBadModel:    {look.K("tell.badModel"), true, named(look.K("tell.badModel.file"), look.K("tell.badModel.tensor"))},
+	session.KindUnsupported: {look.K("tell.unsupported"), true, named(look.K("tell.unsupported.file"))},
+	session.KindNoDevice:    {look.K("tell.noDevice"), true, nil},
+	session.KindHostMemory:  {look.K("tell.hostMemory"), true, nil},
+	session.KindDeviceLimit: {look.K("tell.deviceLimit"), true, nil},
+	session.KindNoTensor:    {look.K("tell.noTensor"), true, named(look.K("tell.noTensor.file"), look.K("tell.noTensor.tensor"))},
+	session.KindNoLoader:    {look.K("tell.noLoader"), true, nil},
+	session.KindNoDriver:    {look.K("tell.noDriver"), true, nil},
+	session.KindNotThere:    {look.K("tell.notThere.any"), true, named(look.K("tell.notThere"))},
+	session.KindUnusable:    {look.K("tell.unusable"), true, unusable},
+	session.KindState:       {look.K("tell.state"), true, nil},
+	session.KindBadState:    {look.K("tell.badState"), true, nil},
+	session.KindNoPart:      {look.K("tell.noPart"), false, nil},
+	session.KindWrongBytes:  {look.K("tell.wrongBytes"), true, named(look.K("tell.wrongBytes.file"))},
+	session.KindNoModelFile: {look.K("tell.noModelFile"), true, nil},
+	session.KindIncomplete:  {look.K("tell.incomplete"), true, named(look.K("tell.incomplete.file"))},
+	session.KindTaken:       {look.K("tell.taken"), true, nil},
+	session.KindAmbiguous:   {look.K("tell.ambiguous"), true, nil},
+	session.KindBadName:     {look.K("tell.badName"), true, nil},
+	session.KindChoice:      {look.K("tell.choice"), false, choice},
+	session.KindWriting:     {look.K("tell.writing"), true, nil},
+	session.KindUnsafe:      {look.K("tell.unsafe"), true, nil},
+	session.KindManifest:    {look.K("tell.manifest"), true, nil},
+	session.KindFile:        {look.K("tell.file"), true, nil},
+	session.KindNotFinite:   {look.K("tell.notFinite"), true, nil},
+	session.KindTooLong:     {look.K("tell.tooLong"), true, nil},
+	session.KindTemplate:    {look.K("tell.template"), true, nil},
+	session.KindSampling:    {look.K("tell.sampling"), true, nil},
+	session.KindBusy:        {look.K("tell.busy"), false, nil},
+	session.KindNetwork:     {look.K("tell.network"), true, nil},
+	session.KindRefused:     {look.K("tell.refused"), true, nil},
+	session.KindHome:        {look.K("tell.noHome"), false, nil},
+	session.KindStore:       {look.K("tell.store"), true, nil},
+	session.KindNoSpace:     {look.K("tell.noSpace"), true, noSpace},
+	session.KindNoRight:     {look.K("tell.noRight"), true, nil},
+	session.KindLocked:      {look.K("tell.locked"), true, nil},
+	session.KindDamaged:     {look.K("tell.damaged"), true, nil},
+	session.KindNewer:       {look.K("tell.newer"), true, nil},
+	session.KindGone:        {look.K("tell.gone"), true, nil},
+	session.KindInvalid:     {look.K("tell.invalid"), true, nil},
+	session.KindCancelled:   {look.K("tell.cancelled"), false, nil},
+	session.KindDocument:    {look.K("tell.document"), true, nil},
+	session.KindMissing:     {look.K("tell.missing"), false, nil},
+	session.KindFolder:      {look.K("tell.folder"), false, nil},
+	session.KindEmpty:       {look.K("tell.empty"), false, nil},
+	session.KindFormat:      {look.K("tell.format"), false, nil},
+	session.KindEncoding:    {look.K("tell.encoding"), false, nil},
+	session.KindBroken:      {look.K("tell.broken"), false, nil},
+	session.KindEncrypted:   {look.K("tell.encrypted"), false, nil},
+	session.KindNoText:      {look.K("tell.noText"), false, nil},
+	session.KindBomb:        {look.K("tell.bomb"), false, nil},
+	session.KindTooLarge:    {look.K("tell.tooLarge"), true, nil},
+	session.KindSlow:        {look.K("tell.slow"), true, nil},
+	session.KindChanged:     {look.K("tell.changed"), false, nil},
+	session.KindUnread:      {look.K("tell.unreadable"), true, nil},
 }
 
 // notes are the kinds of notes; their texts take the counts, then the names.
@@ -89,6 +111,11 @@ func Brief(p *session.Problem) string {
 		return ""
 	}
 	if how, ok := problems[p.Kind]; ok {
+		if how.exactly != nil {
+			if text := how.exactly(p); text != "" {
+				return text
+			}
+		}
 		return look.T(how.key)
 	}
 	return p.Text
@@ -151,5 +178,5 @@ func Note(n session.Note) string {
 
 // Stored says a problem that was stored.
 func Stored(n session.Note) string {
-	return Problem(&session.Problem{Kind: session.Kind(n.Kind), Names: n.Names, Text: n.Text})
+	return Problem(&session.Problem{Kind: session.Kind(n.Kind), Names: n.Names, Counts: n.Counts, Text: n.Text})
 }

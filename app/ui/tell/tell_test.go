@@ -38,7 +38,12 @@ func chinese(s string) bool {
 // constants of the session's source whose names begin so.
 func constants(t *testing.T, prefix string) map[string]string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "../../session/problem.go", nil, 0)
+	return constantsOf(t, "../../session/problem.go", prefix)
+}
+
+func constantsOf(t *testing.T, source, prefix string) map[string]string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +101,7 @@ func TestErrors(t *testing.T) {
 			"tell.outOfMemory": fmt.Errorf("allocate: %w: 38 MiB needed", engine.ErrOutOfDeviceMemory),
 			"tell.badModel":    fmt.Errorf("open: %w", engine.ErrBadModel),
 			"tell.unsupported": fmt.Errorf("open: %w", engine.ErrUnsupported),
-			"tell.noDevice":    fmt.Errorf("open: %w", engine.ErrNoLoader),
+			"tell.noDevice":    fmt.Errorf("open: %w", engine.ErrNoDevice),
 			"tell.notFinite":   fmt.Errorf("step: %w", engine.ErrNotFinite),
 			"tell.tooLong":     fmt.Errorf("feed: %w", engine.ErrTooLong),
 			"tell.template":    fmt.Errorf("render: %w", chat.ErrRefused),
