@@ -15,6 +15,9 @@ type GenerateOptions struct {
 	StopIDs     []int    // besides the model's own
 	StopStrings []string // the text ends before the first of these to be complete
 	IgnoreEOS   bool     // the model's own stop ids do not stop
+	// Enough, if set, is told each token that goes into the text. The text ends after the first for which it is true.
+	// What holds of emit with Together holds of it.
+	Enough func(id int) bool
 	// Together has the session write side by side with others of the model that generate so at the same time, where one
 	// reading of the weights serves a token of all of them. They come and go at tokens. Each has device memory for one more
 	// state meanwhile; where there is none, it writes in turns with the others. A text may then differ from that of the
@@ -30,6 +33,7 @@ const (
 	ReasonStop       = "stop"        // the model ended its text
 	ReasonLength     = "length"      // Max tokens
 	ReasonStopString = "stop-string" // a stop string came up
+	ReasonEnough     = "enough"      // Enough said so
 	ReasonCancelled  = "cancelled"   // the context ended
 )
 

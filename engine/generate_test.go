@@ -120,6 +120,16 @@ func TestGenerateEnds(t *testing.T) {
 	across := g.text[9:15] // whatever it is, it begins and ends within tokens of this text
 	late := g.text[40:70]  // several tokens
 	never := "never said at all"
+	after := func(n int) func(id int) bool { // says enough after n tokens, which it checks
+		told := 0
+		return func(id int) bool {
+			if id != g.ids[told] {
+				t.Errorf("token %d is told as %d, want %d", told, id, g.ids[told])
+			}
+			told++
+			return told == n
+		}
+	}
 	for _, c := range []struct {
 		name   string
 		o      engine.GenerateOptions
@@ -136,6 +146,10 @@ func TestGenerateEnds(t *testing.T) {
 			g.text[:strings.Index(g.text, across)], -1, engine.ReasonStopString},
 		{"long stop string", engine.GenerateOptions{Max: 48, StopStrings: []string{late}}, g.text[:strings.Index(g.text, late)], -1, engine.ReasonStopString},
 		{"stop string never said", engine.GenerateOptions{Max: 48, StopStrings: []string{never}}, g.text, 48, engine.ReasonLength},
+		{"enough", engine.GenerateOptions{Max: 48, Enough: after(5)}, g.m.Tokenizer().Decode(g.ids[:5]), 5, engine.ReasonEnough},
+		{"enough at the most", engine.GenerateOptions{Max: 5, Enough: after(5)}, g.m.Tokenizer().Decode(g.ids[:5]), 5, engine.ReasonEnough},
+		{"enough later", engine.GenerateOptions{Max: 5, Enough: after(6)}, g.m.Tokenizer().Decode(g.ids[:5]), 5, engine.ReasonLength},
+		{"enough, side by side", engine.GenerateOptions{Max: 48, Enough: after(9), Together: true}, g.m.Tokenizer().Decode(g.ids[:9]), 9, engine.ReasonEnough},
 		{"stop string half said at the end", engine.GenerateOptions{Max: 48, StopStrings: []string{g.text[len(g.text)-9:] + never}}, g.text, 48, engine.ReasonLength},
 	} {
 		t.Run(c.name, func(t *testing.T) {

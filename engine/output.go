@@ -18,13 +18,14 @@ type output struct {
 	max     int
 	decoder *tokenizer.Decoder
 	text    stopper
+	enough  func(id int) bool // may be nil
 	r       Result
 	emitErr error
 }
 
 func (m *Model) newOutput(o GenerateOptions, emit func(string) error) *output {
 	out := &output{start: time.Now(), stops: slices.Clone(o.StopIDs), max: o.Max, decoder: m.tokenizer.NewDecoder(true),
-		text: stopper{stops: o.StopStrings, emit: emit}}
+		text: stopper{stops: o.StopStrings, emit: emit}, enough: o.Enough}
 	if !o.IgnoreEOS {
 		out.stops = append(out.stops, m.StopIDs()...)
 	}
@@ -60,6 +61,8 @@ func (o *output) take(id int) {
 	var found bool
 	if found, o.emitErr = o.text.write(o.decoder.Next(id)); found && o.emitErr == nil {
 		o.r.Reason = ReasonStopString
+	} else if !found && o.emitErr == nil && o.enough != nil && o.enough(id) {
+		o.r.Reason = ReasonEnough
 	}
 }
 
