@@ -22,6 +22,7 @@ type Answer struct {
 	writing sync.Mutex // one write at a time, in order
 	mu      sync.Mutex // guards what follows
 	text    []byte     // not yet written
+	anew    bool       // text is in the place of what was written
 	timer   *time.Timer
 	ended   bool
 }
@@ -74,6 +75,18 @@ func (a *Answer) Append(text string) {
 	a.flushLater()
 }
 
+// Replace puts text in the place of all that was appended so far, and does not
+// wait for the disk. After Finish it does nothing.
+func (a *Answer) Replace(text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended {
+		return
+	}
+	a.text, a.anew = []byte(text), true
+	a.flushLater()
+}
+
 func (a *Answer) flushLater() {
 	if a.timer == nil && !a.ended {
 		a.timer = time.AfterFunc(flushEvery, func() { _ = a.flush() }) // what fails is tried again, last by Finish
@@ -82,11 +95,11 @@ func (a *Answer) flushLater() {
 
 // flush writes what was appended.
 func (a *Answer) flush() error {
-	return a.writeOut("append to answer", func(tx *sql.Tx, text string) error {
-		if text == "" {
+	return a.writeOut("append to answer", func(tx *sql.Tx, text string, anew bool) error {
+		if text == "" && !anew {
 			return nil
 		}
-		return one(context.Background(), tx, "message", `UPDATE messages SET content = content || ? WHERE id = ?`, text, string(a.id))
+		return one(context.Background(), tx, "message", `UPDATE messages SET content = iif(?, '', content) || ? WHERE id = ?`, anew, text, string(a.id))
 	})
 }
 
@@ -110,10 +123,10 @@ func (a *Answer) Finish(r Result) error {
 	if ended {
 		return nil
 	}
-	err := a.writeOut(op, func(tx *sql.Tx, text string) error {
+	err := a.writeOut(op, func(tx *sql.Tx, text string, anew bool) error {
 		ctx := context.Background()
-		if err := one(ctx, tx, "message", `UPDATE messages SET content = content || ?, status = ?, error = ?, problem = ?, note = ?,
-			tokens = ?, first_token = ?, duration = ?, model = ? WHERE id = ?`, text, string(r.Status), r.Problem.Text, noteText(r.Problem.kept()),
+		if err := one(ctx, tx, "message", `UPDATE messages SET content = iif(?, '', content) || ?, status = ?, error = ?, problem = ?, note = ?,
+			tokens = ?, first_token = ?, duration = ?, model = ? WHERE id = ?`, anew, text, string(r.Status), r.Problem.Text, noteText(r.Problem.kept()),
 			noteText(r.Note), r.Tokens, int64(r.FirstToken), int64(r.Duration), r.Model, string(a.id)); err != nil {
 			return err
 		}
@@ -133,18 +146,20 @@ func (a *Answer) Finish(r Result) error {
 
 // writeOut takes the text that waits and writes it; if that fails the text
 // waits again.
-func (a *Answer) writeOut(op string, do func(tx *sql.Tx, text string) error) error {
+func (a *Answer) writeOut(op string, do func(tx *sql.Tx, text string, anew bool) error) error {
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	a.mu.Lock()
-	text := a.text
-	a.text, a.timer = nil, nil
+	text, anew := a.text, a.anew
+	a.text, a.anew, a.timer = nil, false, nil
 	a.mu.Unlock()
-	err := a.s.write(context.Background(), op, func(tx *sql.Tx) error { return do(tx, string(text)) })
+	err := a.s.write(context.Background(), op, func(tx *sql.Tx) error { return do(tx, string(text), anew) })
 	if err != nil {
 		a.mu.Lock()
-		a.text = append(text, a.text...)
-		if !errors.Is(err, ErrClosed) && !errors.Is(err, ErrNotFound) && len(a.text) > 0 {
+		if !a.anew { // what was to be written is void otherwise
+			a.text, a.anew = append(text, a.text...), anew
+		}
+		if !errors.Is(err, ErrClosed) && !errors.Is(err, ErrNotFound) && (len(a.text) > 0 || a.anew) {
 			a.flushLater()
 		}
 		a.mu.Unlock()

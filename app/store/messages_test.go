@@ -253,6 +253,77 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+// What is put in an answer's place counts, whether the old text was written by then or not, and whether that could be
+// written at once.
+func TestReplace(t *testing.T) {
+	s, ctx := openNew(t), t.Context()
+	c := conversation(t, s, "")
+	limit := func(n int) { must(s.writer.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, n)))(t) }
+	much := strings.Repeat("much text ", 20_000)
+	for _, test := range []struct {
+		name string
+		do   func(a *Answer)
+		want string
+	}{
+		{"what was written", func(a *Answer) { a.Append("wombat"); ok(t, a.flush()); a.Replace("koala") }, "koala"},
+		{"what waits", func(a *Answer) { a.Append("wombat"); a.Replace("koala") }, "koala"},
+		{"both", func(a *Answer) {
+			a.Append("wombat")
+			ok(t, a.flush())
+			a.Append("s")
+			a.Replace("koala")
+			a.Append("s")
+		}, "koalas"},
+		{"twice", func(a *Answer) {
+			a.Append("wombat")
+			ok(t, a.flush())
+			a.Replace("x")
+			ok(t, a.flush())
+			a.Append("y")
+			a.Replace("koala")
+		}, "koala"},
+		{"by nothing", func(a *Answer) { a.Append("wombat"); ok(t, a.flush()); a.Replace("") }, ""},
+		{"by nothing, at once", func(a *Answer) { a.Append("wombat"); ok(t, a.flush()); a.Replace(""); ok(t, a.flush()) }, ""},
+		{"no room for the new", func(a *Answer) {
+			a.Append("wombat")
+			ok(t, a.flush())
+			limit(must(row(ctx, s.writer, "", value[int], `PRAGMA page_count`))(t))
+			a.Replace(much)
+			a.Append("1")
+			if err := a.flush(); !errors.Is(err, ErrNoSpace) {
+				t.Errorf("error %v", err)
+			}
+			a.Append("2")
+			limit(1 << 30)
+		}, much + "12"},
+		{"no room for the old", func(a *Answer) {
+			limit(must(row(ctx, s.writer, "", value[int], `PRAGMA page_count`))(t))
+			a.Append(much)
+			if err := a.flush(); !errors.Is(err, ErrNoSpace) {
+				t.Errorf("error %v", err)
+			}
+			a.Replace("koala")
+			limit(1 << 30)
+		}, "koala"},
+		{"after the end", func(a *Answer) { a.Append("koala"); ok(t, a.Finish(Result{Status: Done})); a.Replace("x") }, "koala"},
+	} {
+		m := must(s.AddMessage(ctx, Message{Conversation: c.ID, Role: Assistant, Status: Pending}))(t)
+		a := must(s.StartAnswer(ctx, m.ID))(t)
+		test.do(a)
+		ok(t, a.Finish(Result{Status: Done}))
+		if got := must(s.Message(ctx, m.ID))(t); got.Content != test.want || got.Status != Done {
+			t.Errorf("%s: %.40q, %s", test.name, got.Content, got.Status)
+		}
+	}
+	if hits := must(s.Search(ctx, "wombat", 10))(t); len(hits) != 0 {
+		t.Errorf("what was replaced is found: %+v", hits)
+	}
+	if hits := must(s.Search(ctx, "koala", 10))(t); len(hits) == 0 {
+		t.Error("what it was replaced by is not found")
+	}
+	whole(t, s)
+}
+
 // A disk that is full loses nothing: it is written when there is room again.
 func TestFullDisk(t *testing.T) {
 	s, ctx := openNew(t), t.Context()
