@@ -156,16 +156,22 @@ func (r *Reader) Time(ctx context.Context, ids []int) (time.Duration, error) {
 
 // Borrow feeds ids after a state of another text of this model and has them
 // answered. The Reader's own text is forgotten: what of it is to be kept was
-// marked before.
-func (r *Reader) Borrow(ctx context.Context, state backend.State, ids []int, s *sample.Sampler, o engine.GenerateOptions, emit func(string) error) (engine.Result, error) {
+// marked before. Where the answer goes in circles, the session stands nowhere in
+// particular afterwards.
+func (r *Reader) Borrow(ctx context.Context, state backend.State, ids []int, s *sample.Sampler, o engine.GenerateOptions, t Straight, emit func(string) error) (Straightened, error) {
 	r.text, r.lost = "", true
-	if err := r.session.SetState(ctx, state); err != nil {
-		return engine.Result{}, err
+	start := func() error {
+		if err := r.session.SetState(ctx, state); err != nil {
+			return err
+		}
+		return r.session.Feed(ctx, ids, nil)
 	}
-	if err := r.session.Feed(ctx, ids, nil); err != nil {
-		return engine.Result{}, err
+	if err := start(); err != nil {
+		return Straightened{}, err
 	}
-	return r.session.Generate(ctx, s, o, emit)
+	return t.write(r.model, s, o, start, func(s *sample.Sampler, o engine.GenerateOptions) (engine.Result, error) {
+		return r.session.Generate(ctx, s, o, emit)
+	})
 }
 
 // keyOf tells a text: its length and a hash of it, and the place within a

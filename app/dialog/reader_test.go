@@ -358,7 +358,7 @@ func TestBorrow(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				got, err := r.Borrow(ctx, lent.State, r.Format.tok.Encode("And?", true), s, engine.GenerateOptions{}, nil)
+				got, err := r.Borrow(ctx, lent.State, r.Format.tok.Encode("And?", true), s, engine.GenerateOptions{}, Straight{}, nil)
 				if err == nil && got.Text != "Fine." {
 					t.Errorf("borrowed: %q", got.Text)
 				}

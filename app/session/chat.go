@@ -151,9 +151,11 @@ func (a *Actor) beginAnswer(ctx context.Context, ans *answer) (func() func(), er
 	}
 	ans.keep, ans.model = keep, a.model.Name
 	ans.reading = Progress{ETA: -1}
-	sampling := c.sampling
+	work := answering{sampling: c.sampling}
 	if d := c.document(ans.user); d != nil {
-		sampling = summarySampling(d.row.SummaryWords)
+		work.sampling, work.summary = summarySampling(d.row.SummaryWords), true
+	} else if m, ok := c.tree.Message(ans.user); ok {
+		work.asked = m.Content
 	}
 	if name := a.model.Request.Model; c.row.Model != name {
 		c.row.Model = name
@@ -161,25 +163,30 @@ func (a *Actor) beginAnswer(ctx context.Context, ans *answer) (func() func(), er
 	}
 	start := time.Now()
 	hash := a.worker.hash // nothing is being loaded
-	work := answering{
-		messages: a.prompt(c, ans.user, nil), saved: a.saved(c, hash), sampling: sampling, asked: ans.asked,
-		begun: func() { a.do(func() { ans.phase = Reading }) },
-		reading: func(done, total int) {
-			a.do(func() { ans.reading = progressOf(int64(done), int64(total), time.Since(start)) })
-		},
-		text: func(text string) {
-			a.do(func() {
-				ans.phase = Writing
-				ans.text.WriteString(text)
-				ans.keep.Append(text)
-				if ans.stats.FirstToken == 0 {
-					ans.stats.FirstToken = time.Since(ans.asked)
-				}
-			})
-		},
-		mark: func(m dialog.Mark) {
-			a.saver.save(store.State{Message: ans.id, TextHash: m.Key, Tokens: m.Tokens, Model: hash}, m.State)
-		},
+	work.messages, work.saved, work.since = a.prompt(c, ans.user, nil), a.saved(c, hash), ans.asked
+	work.begun = func() { a.do(func() { ans.phase = Reading }) }
+	work.reading = func(done, total int) {
+		a.do(func() { ans.reading = progressOf(int64(done), int64(total), time.Since(start)) })
+	}
+	work.text = func(text string) {
+		a.do(func() {
+			ans.phase = Writing
+			ans.text.WriteString(text)
+			ans.keep.Append(text)
+			if ans.stats.FirstToken == 0 {
+				ans.stats.FirstToken = time.Since(ans.asked)
+			}
+		})
+	}
+	work.anew = func(text string) {
+		a.do(func() {
+			ans.text.Reset()
+			ans.text.WriteString(text)
+			ans.keep.Replace(text)
+		})
+	}
+	work.mark = func(m dialog.Mark) {
+		a.saver.save(store.State{Message: ans.id, TextHash: m.Key, Tokens: m.Tokens, Model: hash}, m.State)
 	}
 	a.askAmid(ans, &work)
 	return func() func() {
@@ -215,6 +222,9 @@ func (a *Actor) answered(ans *answer, out answered, cause error) {
 	case out.err == nil && out.reason == engine.ReasonLength:
 		ans.status = Cut
 		result.Problem = Note{Kind: NoteCut, Counts: []int{out.stats.Tokens}, Text: fmt.Sprintf("cut off at %d tokens", out.stats.Tokens)}
+	case out.err == nil && out.circled:
+		ans.status = Circled
+		result.Problem = Note{Kind: NoteCircled, Counts: []int{out.stats.Tokens}, Text: fmt.Sprintf("began to repeat itself after %d tokens", out.stats.Tokens)}
 	case out.err == nil:
 	case errors.Is(out.err, errStopped), errors.Is(out.err, errClosing), errors.Is(out.err, context.Canceled) && cause != nil:
 		ans.status, result.Status = Stopped, store.Stopped

@@ -255,7 +255,7 @@ func TestSnapshots(t *testing.T) {
 	e := backendtest.New(strings.Repeat(" word", 3000))
 	w := start(t, e, Options{})
 	w.load("demo")
-	w.New(NewOptions{Sampling: &Sampling{}})
+	w.New(NewOptions{Sampling: &Sampling{Circles: true}})
 	n := atomic.Int64{}
 	last := atomic.Pointer[Snapshot]{}
 	cancel := w.Subscribe(func(s *Snapshot) { n.Add(1); last.Store(s) })

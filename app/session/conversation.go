@@ -242,7 +242,10 @@ func (c *conversation) viewMessage(m store.Message) *Message {
 	switch m.Status {
 	case store.Done:
 		v.Status = Complete
-		if !m.Problem.None() {
+		switch {
+		case m.Problem.Kind == NoteCircled:
+			v.Status = Circled
+		case !m.Problem.None():
 			v.Status = Cut
 		}
 	case store.Stopped:

@@ -130,6 +130,7 @@ const (
 	NoteBeginning  = "beginning"  // answered from what was read so far of a document
 	NoteUnread     = "unread"     // answered before any of a document was read
 	NoteCut        = "cut"        // ended after so many tokens
+	NoteCircled    = "circled"    // ended after so many tokens, because it began to repeat itself
 	NoteBlank      = "blank"      // so many of all pages hold no text
 	NotePages      = "pages"      // so many of all pages are damaged
 	NoteCharset    = "charset"    // read in an encoding

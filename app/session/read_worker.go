@@ -156,20 +156,28 @@ func (w *worker) sumUp(ctx context.Context, r *dialog.Reader, t *reading) error 
 	if err != nil {
 		return err
 	}
+	straight, err := straightSummary()
+	if err != nil {
+		return err
+	}
 	t.partial(Partial{})
 	// a slow machine must not spend minutes on the first
 	limit := max(time.Duration(share*float64(t.took)*1.2), minPartial)
 	short, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	inside := t.now.InDocument()
-	result, err := chat.Borrow(short, m.State, t.now.Rest(), sampler, engine.GenerateOptions{Max: min(summaryTokens(t.words), partialTokens)}, func(string) error {
+	result, err := chat.Borrow(short, m.State, t.now.Rest(), sampler, engine.GenerateOptions{Max: min(summaryTokens(t.words), partialTokens)}, straight, func(string) error {
 		w.tokens.Add(1)
 		return nil
 	})
 	cost := time.Since(start)
 	t.next = t.took + time.Duration(float64(cost)*(1-share)/share)
 	cut := short.Err() != nil && ctx.Err() == nil
-	if text := strings.TrimSpace(result.Text); text != "" && (err == nil || cut && result.Tokens >= worthShowing) {
+	text, worth := strings.TrimSpace(result.Text), result.Tokens >= worthShowing
+	if cut && result.First != "" { // the time did not do for another
+		text, worth = result.First, true
+	}
+	if text != "" && (err == nil || cut && worth) {
 		t.partial(Partial{Text: text, Tokens: inside, Share: t.now.Share(), Fresh: true})
 	}
 	if cut {

@@ -9,6 +9,7 @@ import (
 	"kestrel/app/dialog"
 	"kestrel/app/document"
 	"kestrel/app/store"
+	"kestrel/engine/sample/repeat"
 )
 
 // reading is a document's reading as the worker does it; between two of its
@@ -203,6 +204,14 @@ func (a *Actor) summarized(d *docState) {
 // token each time tends to go in circles.
 func summarySampling(words int) Sampling {
 	return Sampling{RepeatPenalty: 1.1, MaxTokens: summaryTokens(words)}
+}
+
+// straightSummary is what becomes of a summary that goes in circles: it is
+// written anew, and drawn, as what is drawn hardly does. Circles of a summary
+// that is drawn are left out.
+func straightSummary() (dialog.Straight, error) {
+	again, err := Sampling{Temperature: 0.7, TopP: 0.9, RepeatPenalty: 1.1}.sampler()
+	return dialog.Straight{On: true, Bounds: repeat.Prose, Whole: true, Again: again}, err
 }
 
 // summaryTokens is enough for so many words, each of one to three tokens.

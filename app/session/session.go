@@ -189,6 +189,7 @@ type Sampling struct {
 	RepeatWindow  int     `json:"repeat_window,omitempty"`
 	Seed          *uint64 `json:"seed,omitempty"`       // nil: another each time
 	MaxTokens     int     `json:"max_tokens,omitempty"` // of an answer; 0: until the model ends it
+	Circles       bool    `json:"circles,omitempty"`    // an answer that says the same again and again goes on
 }
 
 // DefaultSampling is that of the terminal's chat.

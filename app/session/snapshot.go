@@ -118,6 +118,7 @@ const (
 	Stopped   Status = "stopped"   // the text is cut short: by Stop, a crash, or the end of the program
 	Failed    Status = "failed"    // cut short, maybe empty; see Problem
 	Cut       Status = "cut"       // ended at Sampling.MaxTokens
+	Circled   Status = "circled"   // ended because it began to repeat itself; the repetition is left out
 )
 
 // Message is one turn.

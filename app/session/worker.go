@@ -14,6 +14,7 @@ import (
 	"kestrel/engine"
 	"kestrel/engine/chat"
 	"kestrel/engine/sample"
+	"kestrel/engine/sample/repeat"
 )
 
 // worker owns the model. One goroutine loads it and reads documents, one piece
@@ -176,10 +177,13 @@ type answering struct {
 	messages []dialog.Message // up to the user's
 	saved    []dialog.Saved
 	sampling Sampling
-	asked    time.Time
+	summary  bool   // of a document
+	asked    string // the user's message, if it is not one
+	since    time.Time
 	begun    func() // it has an engine session
 	reading  func(done, total int)
 	text     func(string)
+	anew     func(text string)   // puts this in the place of all text so far
 	mark     func(m dialog.Mark) // of the state after it; nil where that is of no use later
 
 	// Where a document is being read and this is asked amid it: the document in
@@ -191,9 +195,10 @@ type answering struct {
 
 // answered is what became of it.
 type answered struct {
-	stats  Stats
-	reason string
-	err    error
+	stats   Stats
+	reason  string
+	circled bool // it began to repeat itself
+	err     error
 }
 
 // answer reads what is new and writes.
@@ -233,12 +238,25 @@ func (w *worker) answer(ctx context.Context, t answering) (out answered) {
 // write has a reader answer a prompt that it has read, and marks the place.
 func (w *worker) write(ctx context.Context, r *dialog.Reader, p dialog.Prompt, sampler *sample.Sampler, t answering, out answered) answered {
 	p.Remind(w.format, sampler)
-	before := time.Since(t.asked)
-	result, err := r.Answer(ctx, sampler, engine.GenerateOptions{Max: t.sampling.MaxTokens, Together: true}, func(text string) error {
+	straight := dialog.Straight{On: !t.sampling.Circles, Bounds: repeat.Answers, Asked: t.asked}
+	if t.summary {
+		var err error
+		if straight, err = straightSummary(); err != nil {
+			out.err = err
+			return out
+		}
+		p.Remind(w.format, straight.Again)
+		straight.Anew = func() { t.anew("") }
+	}
+	before := time.Since(t.since)
+	result, err := r.AnswerStraight(ctx, sampler, engine.GenerateOptions{Max: t.sampling.MaxTokens, Together: true}, straight, func(text string) error {
 		w.tokens.Add(1)
 		t.text(text)
 		return nil
 	})
+	if out.circled = result.Circled; out.circled {
+		t.anew(result.Text)
+	}
 	out.stats.Tokens, out.reason, out.err = result.Tokens, result.Reason, err
 	if result.Tokens > 0 {
 		out.stats.FirstToken = before + result.FirstToken

@@ -458,10 +458,17 @@ func (s *session) Generate(ctx context.Context, sampler *sample.Sampler, o engin
 				return r, err
 			}
 		}
+		if o.Enough != nil && o.Enough(id) {
+			r.Reason = engine.ReasonEnough
+			return r, nil
+		}
 	}
 }
 
 func (s *session) Tokens() int { return len(s.ids) }
+
+// IDs are the tokens read and written.
+func (s *session) IDs() []int { return slices.Clone(s.ids) }
 
 func (s *session) Reset() error {
 	defer s.enter()()
