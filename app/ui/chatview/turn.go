@@ -186,6 +186,8 @@ func (t *turn) stateText(c *session.Conversation) string {
 		return look.T("chat.stopped")
 	case session.Cut:
 		return look.T("chat.cut")
+	case session.Circled:
+		return look.T("chat.circled")
 	}
 	return ""
 }

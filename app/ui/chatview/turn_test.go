@@ -82,6 +82,23 @@ func TestVersionsForkRegenerateCopy(t *testing.T) {
 	}
 }
 
+// TestCircled holds that an answer that ended in a circle says so in both languages, and can be answered anew.
+func TestCircled(t *testing.T) {
+	for l, want := range map[look.Language]string{look.English: "Ended because it began to repeat itself", look.Chinese: "开始重复自己，因此结束"} {
+		s := newStage(t, look.Options{}, l, nil)
+		s.fake.UpdateConversation(talk(1))
+		s.hides(want)
+		s.fake.UpdateConversation(func(c *session.Conversation) {
+			m := *c.Messages[1]
+			m.Status = session.Circled
+			c.Messages[1] = &m
+		})
+		s.shows(want)
+		s.tap(look.T("chat.regenerate"))
+		s.expect(`Regenerate("ma")`)
+	}
+}
+
 func TestHints(t *testing.T) {
 	s := newStage(t, look.Options{}, look.English, nil)
 	s.fake.UpdateConversation(talk(1))

@@ -24,6 +24,7 @@ type answers struct {
 	object fyne.CanvasObject
 	system *parts.Entry
 	fields []*field
+	ending *parts.Check // of answers that go in circles
 	preset *parts.Select
 
 	o        Options
@@ -70,6 +71,9 @@ func newAnswers(o Options, system string, s session.Sampling, changed func(strin
 	number(look.T("settings.max"), look.T("settings.max.hint"), func(s session.Sampling) string { return strconv.Itoa(s.MaxTokens) },
 		func(s *session.Sampling, t string) bool { return readCount(&s.MaxTokens, t, 1<<24) })
 	number(look.T("settings.seed"), look.T("settings.seed.hint"), seedText, readSeed)
+	a.ending = parts.NewCheck(look.T("settings.circles.end"), func(bool) { a.change() })
+	form.Add(widget.NewLabel(look.T("settings.circles")))
+	form.Add(container.NewBorder(nil, nil, a.ending, nil, parts.Muted(look.T("settings.circles.hint"))))
 
 	a.preset = parts.NewSelect(nil, a.takePreset)
 	a.preset.PlaceHolder = look.T("settings.preset.none")
@@ -93,6 +97,7 @@ func (a *answers) fill(system string, s session.Sampling) {
 	for _, f := range a.fields {
 		f.entry.SetText(f.get(s))
 	}
+	a.ending.SetChecked(!s.Circles)
 }
 
 // change takes what was typed, as far as it makes sense.
@@ -101,6 +106,7 @@ func (a *answers) change() {
 		return
 	}
 	a.problem.Hide()
+	a.sampling.Circles = !a.ending.Checked
 	for _, f := range a.fields {
 		if text := strings.TrimSpace(f.entry.Text); !f.set(&a.sampling, text) {
 			a.problem.SetText(look.T("settings.wrong", text))

@@ -135,6 +135,18 @@ func TestAnswersPage(t *testing.T) {
 			t.Errorf("temperature %q is taken: %v", wrong, b.p.Sampling.Temperature)
 		}
 	}
+	ending := find[*parts.Check](b)
+	if len(ending) != 1 || !ending[0].Checked {
+		t.Fatal("answers that go in circles do not end by default")
+	}
+	ending[0].Tapped(&fyne.PointEvent{Position: fyne.NewPos(4, 4)})
+	if !b.p.Sampling.Circles {
+		t.Error("the box is not ticked, and the setting not stored")
+	}
+	ending[0].TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	if b.p.Sampling.Circles || !ending[0].Checked {
+		t.Error("Enter does not tick the box")
+	}
 	entries[0].SetText("1,5") // as one writes it in many places
 	if b.p.Sampling.Temperature != 1.5 || looktest.Shows(b.w.Canvas(), "the value before it stays") {
 		t.Errorf("temperature 1,5 is %v", b.p.Sampling.Temperature)

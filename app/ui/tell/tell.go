@@ -89,6 +89,7 @@ var notes = map[string]string{
 	session.NoteBeginning:  look.K("tell.beginning"),
 	session.NoteUnread:     look.K("tell.unread"),
 	session.NoteCut:        look.K("tell.cut"),
+	session.NoteCircled:    look.K("tell.circled"),
 	session.NoteBlank:      look.K("tell.blank"),
 	session.NotePages:      look.K("tell.pages"),
 	session.NoteCharset:    look.K("tell.charset"),

@@ -143,7 +143,7 @@ func TestNotes(t *testing.T) {
 	inEach(t, func(t *testing.T, l look.Language) {
 		for name, kind := range kinds {
 			text := Note(session.Note{Kind: kind, Counts: map[string][]int{
-				session.NotePart: {37, 1234}, session.NoteCut: {37}, session.NoteBlank: {3, 37}, session.NotePages: {3, 37}, session.NoteCharacters: {37}, session.NoteChapters: {3, 37},
+				session.NotePart: {37, 1234}, session.NoteCut: {37}, session.NoteCircled: {37}, session.NoteBlank: {3, 37}, session.NotePages: {3, 37}, session.NoteCharacters: {37}, session.NoteChapters: {3, 37},
 			}[kind], Names: map[string][]string{
 				session.NotePart: {"book.md"}, session.NoteBeginning: {"book.md"}, session.NoteUnread: {"book.md"}, session.NoteCharset: {"book.md"},
 			}[kind], Text: "xyzzy"})
