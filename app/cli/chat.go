@@ -64,7 +64,7 @@ Where standard input is no terminal each of its lines is a message.`,
 					a.note("%s has no chat template of its own; it may be a base model, which continues texts rather than answers", m.Name())
 				}
 				r.c = newConversation(m, s, sampler)
-				r.c.options = engine.GenerateOptions{Max: limit}
+				r.c.options, r.c.circles = engine.GenerateOptions{Max: limit}, sf.circles
 				if system != "" {
 					r.c.messages = []chat.Message{{Role: chat.System, Content: system}}
 				}
@@ -74,6 +74,7 @@ Where standard input is no terminal each of its lines is a message.`,
 	}
 	mf.add(cmd)
 	sf.add(cmd, 0.7, 0.9, 0)
+	sf.addCircles(cmd, true, "end an answer that says the same again and again, and forget the repetition")
 	cmd.Flags().IntVarP(&limit, "max-tokens", "n", 1024, "tokens of an answer at most; 0: until the model ends it")
 	cmd.Flags().StringVar(&system, "system", "", "the system message")
 	return cmd
@@ -245,6 +246,9 @@ func (r *repl) answer(ctx context.Context, ask func(context.Context, func(string
 	if result.Tokens > 0 || err == nil {
 		r.last = result
 		r.endLine(wrote, false)
+		if result.Reason == engine.ReasonEnough {
+			r.note("the answer ended because it began to repeat itself; only its text before that is kept (--end-circles=false lets it go on)")
+		}
 		r.detail("read %d tokens, wrote %d (%.1f/s), ended by %s", r.c.fed, result.Tokens, perSecond(result.Tokens, result.Duration), result.Reason)
 	}
 	if trained := r.c.model.Config().MaxTrained; trained > 0 && r.c.reader.Tokens() > trained && !r.warned {

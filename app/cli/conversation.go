@@ -11,6 +11,7 @@ import (
 	"kestrel/engine"
 	"kestrel/engine/chat"
 	"kestrel/engine/sample"
+	"kestrel/engine/sample/repeat"
 )
 
 // keptStates is how many states are kept, two a turn; further back the text is
@@ -24,6 +25,7 @@ type conversation struct {
 	reader  *dialog.Reader
 	sampler *sample.Sampler
 	options engine.GenerateOptions
+	circles bool                  // an answer that goes in circles ends
 	reading func(done, total int) // progress
 
 	messages []chat.Message
@@ -39,7 +41,8 @@ var errNoTurn = errors.New("there is no turn yet")
 
 // ask puts a user's message and passes the answer on to emit. When it fails or
 // is interrupted while reading, the conversation is as before; an answer that
-// is interrupted stays as far as it came.
+// is interrupted stays as far as it came, and one that goes in circles without
+// what it repeats, which emit was given.
 func (c *conversation) ask(ctx context.Context, text string, emit func(string) error) (engine.Result, error) {
 	return c.answer(ctx, append(c.messages[:len(c.messages):len(c.messages)], chat.Message{Role: chat.User, Content: text}), emit)
 }
@@ -65,11 +68,12 @@ func (c *conversation) answer(ctx context.Context, messages []chat.Message, emit
 		return engine.Result{}, err
 	}
 	prompt.Remind(c.reader.Format, c.sampler)
-	r, err := c.reader.Answer(ctx, c.sampler, c.options, emit)
+	straight := dialog.Straight{On: c.circles, Bounds: repeat.Answers, Asked: messages[len(messages)-1].Content}
+	r, err := c.reader.AnswerStraight(ctx, c.sampler, c.options, straight, emit)
 	if err == nil || r.Tokens > 0 { // else there is nothing to keep
 		c.messages = append(messages, chat.Message{Role: chat.Assistant, Content: r.Text})
 	}
-	return r, err
+	return r.Result, err
 }
 
 // turn is where the last user message is.

@@ -155,6 +155,7 @@ func (f *modelFlags) with(ctx context.Context, a *app, use func(backend.Model, b
 type samplingFlags struct {
 	params  sample.Params
 	command *cobra.Command
+	circles bool // a text that goes in circles ends
 }
 
 func (f *samplingFlags) add(cmd *cobra.Command, temperature, topP, repeatPenalty float32) {
@@ -166,6 +167,11 @@ func (f *samplingFlags) add(cmd *cobra.Command, temperature, topP, repeatPenalty
 	cmd.Flags().Float32Var(&f.params.RepeatPenalty, "repeat-penalty", repeatPenalty, "above 1 discourages tokens that came up lately; 0 is off")
 	cmd.Flags().IntVar(&f.params.RepeatWindow, "repeat-window", 0, fmt.Sprintf("how many tokens the repeat penalty looks back (default %d)", sample.DefaultWindow))
 	cmd.Flags().Uint64Var(&f.params.Seed, "seed", 0, "the same seed gives the same text (default random)")
+}
+
+// addCircles adds whether a text that goes in circles ends.
+func (f *samplingFlags) addCircles(cmd *cobra.Command, on bool, what string) {
+	cmd.Flags().BoolVar(&f.circles, "end-circles", on, what)
 }
 
 // sampler returns a sampler and the parameters it has, its seed chosen.

@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"kestrel/app/backend"
+	"kestrel/app/dialog"
 	"kestrel/engine"
+	"kestrel/engine/sample/repeat"
 )
 
 type generateJSON struct {
@@ -94,7 +96,15 @@ same prompt gives the same text. Ctrl-C keeps what was written and exits with 13
 				if asJSON {
 					emit = nil
 				}
-				r, err := s.Generate(ctx, sampler, engine.GenerateOptions{Max: limit, StopStrings: stops, IgnoreEOS: ignoreEOS}, emit)
+				o := engine.GenerateOptions{Max: limit, StopStrings: stops, IgnoreEOS: ignoreEOS}
+				if sf.circles {
+					o.Enough = dialog.InCircle(m, repeat.Answers)
+				}
+				r, err := s.Generate(ctx, sampler, o, emit)
+				if r.Reason == engine.ReasonEnough {
+					r.Reason = "circle"
+					a.note("the text ended because it began to repeat itself")
+				}
 				if err != nil && r.Reason != engine.ReasonCancelled {
 					a.endLine(r.Text, asJSON)
 					return err
@@ -117,6 +127,7 @@ same prompt gives the same text. Ctrl-C keeps what was written and exits with 13
 	}
 	mf.add(cmd)
 	sf.add(cmd, 0, 0, 0)
+	sf.addCircles(cmd, false, "end the text when it says the same again and again")
 	cmd.Flags().IntVarP(&limit, "max-tokens", "n", 256, "tokens to write at most; 0: until the model ends its text")
 	cmd.Flags().StringArrayVar(&stops, "stop", nil, "end before this string comes up; may be given several times")
 	cmd.Flags().BoolVar(&ignoreEOS, "ignore-eos", false, "go on where the model would end its text")

@@ -11,6 +11,8 @@ import (
 	"kestrel/app/document"
 	"kestrel/engine"
 	"kestrel/engine/chat"
+	"kestrel/engine/sample"
+	"kestrel/engine/sample/repeat"
 )
 
 func (a *app) summarizeCommand() *cobra.Command {
@@ -28,7 +30,10 @@ A PDF of scanned pages needs text recognition first. "-" reads text from standar
 input.
 
 A model remembers the gist of texts longer than those it was trained on, but
-detail far back fades; a note says so where it applies.`,
+detail far back fades; a note says so where it applies.
+
+A summary that says the same again and again is written anew, with a temperature;
+where that goes in circles too, what is repeated is left out, and a note says so.`,
 		Example: `  kestrel summarize report.md
   kestrel summarize book.epub --words 300 --model ~/models/falcon-mamba-7b-instruct
   kestrel summarize paper.pdf --words 100 > summary.txt
@@ -64,9 +69,9 @@ detail far back fades; a note says so where it applies.`,
 					a.note("the text has %d tokens; %s was trained on texts of up to %d: all of it is read, but detail far from the end fades", tokens, m.Name(), trained)
 				}
 				read := time.Since(start)
-				r, err := s.Generate(ctx, sampler, engine.GenerateOptions{Max: limit}, a.emit)
-				if r.Tokens > 0 || err == nil {
-					a.endLine(r.Text, false)
+				r, err := a.sumUp(ctx, reader, sampler, limit, sf.circles)
+				if r.Circled {
+					a.note("the summary ended because it began to repeat itself, drawn anew too; the repetition is left out")
 				}
 				if r.Reason == engine.ReasonLength {
 					a.note("the summary was cut off at %d tokens; -n allows more", limit)
@@ -78,10 +83,49 @@ detail far back fades; a note says so where it applies.`,
 		}),
 	}
 	mf.add(cmd)
+	sf.addCircles(cmd, true, "write a summary that says the same again and again anew; else it is printed while it is written")
 	sf.add(cmd, 0, 0, 1.1) // a summary that takes the likeliest token each time tends to go in circles
 	cmd.Flags().IntVar(&words, "words", 150, "words of the summary at most; the model is asked, not forced, to keep to it")
 	cmd.Flags().IntVarP(&limit, "max-tokens", "n", 0, "tokens to write at most (default enough for --words)")
 	return cmd
+}
+
+// sumUp writes the summary and prints it: when it is whole where one that goes in
+// circles ends, as another may take its place.
+func (a *app) sumUp(ctx context.Context, r *dialog.Reader, s *sample.Sampler, limit int, circles bool) (dialog.Straightened, error) {
+	if !circles {
+		out, err := r.AnswerStraight(ctx, s, engine.GenerateOptions{Max: limit}, dialog.Straight{}, a.emit)
+		if out.Tokens > 0 || err == nil {
+			a.endLine(out.Text, false)
+		}
+		return out, err
+	}
+	p := s.Params()
+	p.Seed++
+	if s.Greedy() {
+		p.Temperature, p.TopP = 0.7, 0.9
+	}
+	again, err := sample.New(p)
+	if err != nil {
+		return dialog.Straightened{}, err
+	}
+	bar := a.progress("writing", "tok")
+	defer bar.done()
+	wrote := 0
+	straight := dialog.Straight{On: true, Bounds: repeat.Prose, Whole: true, Again: again, Anew: func() { wrote = 0 }}
+	out, err := r.AnswerStraight(ctx, s, engine.GenerateOptions{Max: limit}, straight, func(string) error {
+		wrote++
+		bar.set(int64(wrote), int64(limit))
+		return nil
+	})
+	bar.done()
+	if out.Tokens > 0 || err == nil {
+		if failed := a.emit(out.Text); err == nil {
+			err = failed
+		}
+		a.endLine(out.Text, false)
+	}
+	return out, err
 }
 
 // feedDocument feeds the request with the document in its place, piece by piece,
