@@ -28,10 +28,10 @@ func (a *app) transfer() *transfer {
 // show is a library's progress callback.
 func (t *transfer) show(p library.Progress) {
 	now := t.now()
-	if p.Stage == library.Waiting && p.Note != "" && p.Note != t.noted {
+	if waits := p.Waits.String(); p.Stage == library.Waiting && waits != "" && waits != t.noted {
 		t.clear()
-		t.a.note("%s; waiting for it", p.Note)
-		t.noted = p.Note
+		t.a.note("%s; waiting for it", waits)
+		t.noted = waits
 	}
 	if now.Sub(t.start) < progressAfter || p.Stage == library.Waiting {
 		return
@@ -75,8 +75,8 @@ func bar(p library.Progress) string {
 // amounts is how much of how much, how fast, and how long it will take, or
 // what is being waited for.
 func amounts(p library.Progress) string {
-	if p.Note != "" {
-		return p.Note
+	if waits := p.Waits.String(); waits != "" {
+		return waits
 	}
 	if p.Total <= 0 {
 		return ""

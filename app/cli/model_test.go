@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -265,10 +266,10 @@ func TestTransfer(t *testing.T) {
 	if got, want := show(false, p, p, p), "downloading: 25% of 4.0 GiB, 50.0 MiB/s, 1m1s left\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := show(false, library.Progress{Stage: library.Waiting, Note: "process 7 is writing this model"}); !strings.Contains(got, "process 7 is writing this model; waiting") {
+	if got := show(false, library.Progress{Stage: library.Waiting, Waits: library.Wait{Err: &library.Error{Kind: library.ErrBusy, Problem: "process 7 is writing this model", Way: "wait for it, or end it"}}}); !strings.Contains(got, "process 7 is writing this model; waiting") {
 		t.Errorf("got %q", got)
 	}
-	p.Note = strings.Repeat("the hub is busy ", 20)
+	p.Waits = library.Wait{Err: errors.New(strings.Repeat("the hub is busy ", 20)), Pause: time.Second}
 	if got := []rune(bar(p)); len(got) > 79 {
 		t.Errorf("a bar of %d columns", len(got))
 	}

@@ -126,7 +126,7 @@ func (d *download) resume(ctx context.Context) error {
 	if info.Size() == 0 {
 		return nil
 	}
-	d.meter.note("checking what is here of " + d.file.Name)
+	d.meter.waits(Wait{Checks: d.file.Name})
 	buf := make([]byte, buffer)
 	for d.got < info.Size() {
 		if ctx.Err() != nil {
@@ -139,7 +139,7 @@ func (d *download) resume(ctx context.Context) error {
 		d.take(buf[:n])
 		d.meter.there(d.file.Name, int64(n))
 	}
-	d.meter.note("")
+	d.meter.waits(Wait{})
 	return nil
 }
 

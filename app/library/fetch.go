@@ -120,9 +120,9 @@ func (p *pull) present(ctx context.Context, f *File) (bool, error) {
 		p.meter.there(f.Name, f.Size)
 		return true, nil
 	}
-	p.meter.note("checking " + f.Name)
+	p.meter.waits(Wait{Checks: f.Name})
 	sums, err := hashFile(ctx, filepath.Join(p.folder, filepath.FromSlash(dest)), f.Size, f.Blob != "", func(n int64) { p.meter.there(f.Name, n) })
-	p.meter.note("")
+	p.meter.waits(Wait{})
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}

@@ -30,7 +30,7 @@ type hub struct {
 	tries  int           // in a row, without getting anywhere
 	pause  time.Duration // before the second try; doubles
 	stall  time.Duration // without a byte, after which a connection is given up
-	note   func(string)  // told what is being waited for
+	waits  func(Wait)    // told what is being waited for
 }
 
 const (
@@ -39,7 +39,7 @@ const (
 	maxRetry     = 10 * time.Minute // the longest Retry-After that is waited for
 )
 
-func newHub(getenv func(string) string, o *PullOptions, note func(string)) (*hub, error) {
+func newHub(getenv func(string) string, o *PullOptions, waits func(Wait)) (*hub, error) {
 	endpoint := o.Endpoint
 	if endpoint == "" {
 		endpoint = getenv("HF_ENDPOINT")
@@ -54,7 +54,7 @@ func newHub(getenv func(string) string, o *PullOptions, note func(string)) (*hub
 	if offline := strings.ToUpper(getenv("HF_HUB_OFFLINE")); offline == "1" || offline == "TRUE" || offline == "ON" || offline == "YES" {
 		return nil, &Error{Kind: ErrHub, Problem: "HF_HUB_OFFLINE is set", Way: "unset it to download"}
 	}
-	h := &hub{base: base, token: o.Token, tries: o.tries(), pause: o.pause(), stall: o.stall(), note: note}
+	h := &hub{base: base, token: o.Token, tries: o.tries(), pause: o.pause(), stall: o.stall(), waits: waits}
 	if h.token == "" {
 		h.token = findToken(getenv)
 	}

@@ -1,6 +1,7 @@
 package library
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -25,7 +26,30 @@ type Progress struct {
 	Done, Total int64  // bytes of all files
 	Rate        float64
 	ETA         time.Duration // until the end at this rate; negative while not known
-	Note        string        // what is being waited for; "" when nothing is
+	Waits       Wait          // for what; zero when nothing is waited for
+}
+
+// Wait is what an operation waits for.
+type Wait struct {
+	Checks string        // a file that is here is being checked
+	Err    error         // what failed and is tried again, or an ErrBusy
+	Pause  time.Duration // until then
+}
+
+// String says it in English, "" for nothing.
+func (w Wait) String() string {
+	own := (*Error)(nil)
+	switch {
+	case w.Checks != "":
+		return "checking " + w.Checks
+	case w.Err == nil:
+		return ""
+	case w.Pause > 0:
+		return fmt.Sprintf("%v; next try in %v", w.Err, w.Pause)
+	case errors.As(w.Err, &own):
+		return own.Problem
+	}
+	return w.Err.Error()
 }
 
 const (
@@ -113,14 +137,14 @@ func (m *meter) add(file string, n int64) {
 	defer m.mu.Unlock()
 	m.p.Done += n
 	m.moved += n
-	m.p.File, m.p.Note, m.changed = file, "", true
+	m.p.File, m.p.Waits, m.changed = file, Wait{}, true
 }
 
-// note says what is being waited for.
-func (m *meter) note(text string) {
+// waits says what is being waited for.
+func (m *meter) waits(w Wait) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.p.Note, m.changed = text, true
+	m.p.Waits, m.changed = w, true
 }
 
 func (m *meter) flush(last bool) {

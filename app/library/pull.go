@@ -99,7 +99,7 @@ func (l *Library) waitLock(ctx context.Context, name string, wait bool, m *meter
 		}
 		if first {
 			m.stage(Waiting, 0)
-			m.note(err.(*Error).Problem)
+			m.waits(Wait{Err: err})
 		}
 		select {
 		case <-ctx.Done():
@@ -132,7 +132,7 @@ func (p *pull) run(ctx context.Context) (*Pulled, error) {
 	if p.old != nil && p.old.Source.Kind != Hub {
 		return nil, &Error{Kind: ErrExists, Problem: "a model of this name was imported", Way: "remove that one first"}
 	}
-	if p.hub, err = newHub(p.l.getenv, p.o, p.meter.note); err != nil {
+	if p.hub, err = newHub(p.l.getenv, p.o, p.meter.waits); err != nil {
 		return nil, err
 	}
 	defer p.hub.client.CloseIdleConnections()

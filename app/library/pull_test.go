@@ -575,7 +575,7 @@ func TestRetryAfterIsKept(t *testing.T) {
 	o := quick()
 	notes := 0
 	o.Progress = func(p Progress) {
-		if strings.Contains(p.Note, "429 Too Many Requests; next try in 1s") {
+		if p.Waits.Pause == time.Second && errors.Is(p.Waits.Err, ErrHub) && strings.HasSuffix(p.Waits.String(), "429 Too Many Requests; next try in 1s") {
 			notes++
 		}
 	}

@@ -135,7 +135,7 @@ func (h *hub) wait(ctx context.Context, try int, err error) error {
 		pause = status.after
 	}
 	if pause >= time.Second {
-		h.note(fmt.Sprintf("%v; next try in %v", err, pause.Round(time.Second)))
+		h.waits(Wait{Err: fmt.Errorf("%w: %w", ErrHub, err), Pause: pause.Round(time.Second)})
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

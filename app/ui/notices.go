@@ -40,9 +40,9 @@ func (n *notices) show(list []session.Notice) {
 }
 
 // once shows a text that is not shown already.
-func (n *notices) once(text string) {
-	if !slices.ContainsFunc(n.texts, func(t func() string) bool { return t() == text }) {
-		n.add(func() string { return text })
+func (n *notices) once(text func() string) {
+	if !slices.ContainsFunc(n.texts, func(t func() string) bool { return t() == text() }) {
+		n.add(text)
 	}
 }
 

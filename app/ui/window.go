@@ -200,7 +200,7 @@ func (w *window) show(s *session.Snapshot) {
 	w.showTransfers(before, s)
 	if before == nil || before.Model != s.Model {
 		for _, text := range s.Model.Warnings {
-			w.notices.once(tell.Warning(text))
+			w.notices.once(func() string { return tell.Warning(text) })
 		}
 	}
 	w.notices.show(s.Notices)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -215,6 +216,24 @@ func TestDownload(t *testing.T) {
 	}
 	progress(session.Transfer{Name: name, Progress: library.Progress{Done: 1 << 30, Total: 4 << 30, Rate: 10 << 20, ETA: 300e9}})
 	b.shows("1.0 GiB of 4.0 GiB", "10.0 MiB/s", "5 min 0 s left")
+	for _, c := range []struct {
+		waits  library.Wait
+		en, zh string
+	}{
+		{library.Wait{Checks: "model.safetensors"}, "checking model.safetensors", "正在检查 model.safetensors"},
+		{library.Wait{Err: fmt.Errorf("%w: 429", library.ErrHub), Pause: 30 * time.Second}, "does not answer as it should. Next try in 30 s", "没有正常响应。30 秒后重试"},
+		{library.Wait{Err: &library.Error{Kind: library.ErrBusy, Problem: "process 7 is writing"}}, "Another program is writing this model.", "另一个程序正在写入这个模型。"},
+		{library.Wait{}, "", ""},
+	} {
+		before := look.Current()
+		for l, want := range map[look.Language]string{look.English: c.en, look.Chinese: c.zh} {
+			look.SetLanguage(l)
+			if got := waiting(c.waits); !strings.HasSuffix(got, want) || want == "" && got != "" {
+				t.Errorf("%s, %+v: %q, want %q", l, c.waits, got, want)
+			}
+		}
+		look.SetLanguage(before)
+	}
 	progress(session.Transfer{Name: name, Problem: &session.Problem{Kind: session.KindNetwork, Text: "the hub does not answer; try again later"}})
 	b.shows("the hub does not answer")
 	looktest.Press(b.w.Canvas(), "Go on")

@@ -75,6 +75,19 @@ func (t *Transfers) line(name string) *transferLine {
 	return l
 }
 
+// waiting says what is being waited for, "" for nothing.
+func waiting(w library.Wait) string {
+	switch {
+	case w.Checks != "":
+		return look.T("models.checking", w.Checks)
+	case w.Err == nil:
+		return ""
+	case w.Pause == 0:
+		return tell.Sentence(tell.Error(w.Err))
+	}
+	return look.T("models.retry", tell.Sentence(tell.Error(w.Err)), look.Duration(w.Pause))
+}
+
 func (l *transferLine) fill(x *session.Transfer) {
 	l.shown = x
 	show(l.bar, x.Problem == nil && !x.Done)
@@ -96,8 +109,8 @@ func (l *transferLine) fill(x *session.Transfer) {
 		if p.ETA >= 0 && p.Rate > 0 {
 			text += " · " + look.T("models.left", look.Duration(p.ETA))
 		}
-		if p.Note != "" {
-			text += " · " + p.Note
+		if waits := waiting(p.Waits); waits != "" {
+			text += " · " + waits
 		}
 		l.text.SetText(text)
 		if p.Total > 0 {
