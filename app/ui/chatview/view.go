@@ -2,7 +2,6 @@ package chatview
 
 import (
 	"maps"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -76,47 +75,10 @@ func New(s session.Session, d Deps) *View {
 	return v
 }
 
-// Drafts are the texts that are written and not sent, by conversation.
-func (v *View) Drafts() map[string]string {
-	v.keepDraft()
-	return v.drafts
-}
-
 // Close ends the subscription.
 func (v *View) Close() {
 	v.keepDraft()
 	v.unwatch()
-}
-
-// draftWait is how long after the last letter a draft is kept.
-const draftWait = 500 * time.Millisecond
-
-// draftChanged has the draft kept a moment later.
-func (v *View) draftChanged() {
-	if v.keeping != nil {
-		v.keeping()
-		v.keeping = nil
-	}
-	if v.deps.After != nil {
-		v.keeping = v.deps.After(draftWait, v.keepDraft)
-	}
-}
-
-// keepDraft keeps what is written.
-func (v *View) keepDraft() { v.setDraft(conversationID(v.shown), v.composer.entry.Text) }
-
-func (v *View) setDraft(conversation, text string) {
-	if v.keeping != nil {
-		v.keeping()
-		v.keeping = nil
-	}
-	if v.drafts[conversation] == text {
-		return
-	}
-	v.drafts[conversation] = text
-	if v.deps.KeepDraft != nil {
-		v.deps.KeepDraft(conversation, text)
-	}
 }
 
 // receive is called by the session, on its goroutine.
@@ -176,79 +138,6 @@ func (v *View) switchTo(old *session.Snapshot, before, now string) {
 	v.thread.reset()
 }
 
-// rows brings the thread in line with a snapshot.
-func (v *View) rows(old, s *session.Snapshot) {
-	c := s.Conversation
-	if c == nil || len(c.Messages) == 0 && len(c.Documents) == 0 {
-		if len(v.thread.entries) > 0 {
-			v.thread.set(nil)
-		}
-		v.toggle(true)
-		return
-	}
-	v.toggle(false)
-	var was *session.Conversation
-	if old != nil {
-		was = old.Conversation
-	}
-	modelChanged := old != nil && old.Model.State != s.Model.State
-	if was == c && len(v.thread.entries) > 0 && !modelChanged {
-		return
-	}
-	if modelChanged { // faults offer what the model's state allows
-		for _, r := range v.thread.live {
-			switch r := r.(type) {
-			case *turn:
-				r.fault = nil
-			case *cardRow:
-				r.card.fault, r.card.doc = nil, nil
-			}
-		}
-	}
-	entries := make([]entry, 0, len(c.Messages)+len(c.Documents))
-	for i, m := range c.Messages {
-		last := i == len(c.Messages)-1
-		if t, ok := v.thread.live[m.ID].(*turn); ok && (modelChanged || t.msg != m || t.last != last || was == nil || was.Phase != c.Phase || last) {
-			t.show(m, c, last)
-		} else if !ok {
-			delete(v.thread.heights, m.ID)
-		}
-		entries = append(entries, entry{key: m.ID, guess: guessTurn(m), make: func() row { return newTurn(v, m) }})
-	}
-	for _, d := range c.Documents {
-		if d.Message != "" && slices.ContainsFunc(c.Messages, func(m *session.Message) bool { return m.ID == d.Message }) {
-			continue
-		}
-		key := "document:" + d.ID
-		if r, ok := v.thread.live[key].(*cardRow); ok {
-			r.card.show(d)
-		}
-		entries = append(entries, entry{key: key, guess: func(float32) float32 { return 130 }, make: func() row { return newCardRow(newCard(v, d)) }})
-	}
-	v.thread.set(entries)
-	v.seek()
-}
-
-// guessTurn guesses a turn's height from the length of its text.
-func guessTurn(m *session.Message) func(float32) float32 {
-	size := float32(len(m.Text))
-	lines := float32(0)
-	for i := 0; i < len(m.Text); i++ {
-		if m.Text[i] == '\n' {
-			lines++
-		}
-	}
-	card := float32(0)
-	if m.Document != nil {
-		card = 110
-	}
-	return func(width float32) float32 {
-		em := theme.Size(theme.SizeNameText)
-		column := max(min(width-2*sideRoom, columnWidth), 100)
-		return card + barHeight() + (1+lines*0.75+size*0.45*em/column)*1.6*em
-	}
-}
-
 func (v *View) toggle(empty bool) {
 	show(v.empty, empty)
 	show(v.thread.scroll, !empty)
@@ -258,23 +147,6 @@ func (v *View) toggle(empty bool) {
 func (v *View) moved() {
 	far := v.thread.scroll.Visible() && v.thread.distance() > v.thread.scroll.Size().Height*0.3
 	show(v.jump, far && !v.thread.follow)
-}
-
-// reflowSoon lays the thread out again after what is under way.
-func (v *View) reflowSoon() {
-	for _, r := range v.thread.live {
-		switch r := r.(type) {
-		case *turn:
-			r.dirty = true
-			if r.card != nil {
-				r.card.dirty = true
-			}
-		case *cardRow:
-			r.card.dirty = true
-		}
-	}
-	v.thread.reflow()
-	v.moved()
 }
 
 // Focus puts the cursor where one writes.
