@@ -1,13 +1,14 @@
 // Package assets holds what is built into the program.
 package assets
 
-import (
-	"embed"
-	"io/fs"
-)
+import "embed"
 
-//go:embed demo
-var files embed.FS
+// Demo is the built-in model: a tiny trained Falcon-Mamba as a GGUF file, its
+// tokenizer and chat template in it. It is made of the floats in the folder
+// demo, which are not in the program (build/demo/pack). Not to be written to.
+//
+//go:embed demo.gguf
+var Demo []byte
 
 // Fonts are the typefaces of the window, in the folder fonts: single-face
 // OpenType files that cover Latin and Chinese.
@@ -30,14 +31,3 @@ var Icons embed.FS
 //
 //go:embed translations
 var Translations embed.FS
-
-// Demo returns the folder of the built-in model: a tiny trained Falcon-Mamba
-// in the Hugging Face layout (config.json, model.safetensors, tokenizer.json
-// and their companions at the root of the returned file system).
-func Demo() fs.FS {
-	sub, err := fs.Sub(files, "demo")
-	if err != nil { // only for a malformed constant path
-		panic(err)
-	}
-	return sub
-}

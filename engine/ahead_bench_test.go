@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"kestrel/assets"
 	"kestrel/engine"
 	"kestrel/engine/sample"
 	"kestrel/engine/vulkan/vulkantest"
@@ -19,7 +18,7 @@ import (
 // else the machine does slows all. KESTREL_BENCH_SHAPE names random weights in place of the demo, such as mamba-130m:q8_0.
 func BenchmarkGenerate(b *testing.B) {
 	o := engine.Options{Device: os.Getenv(vulkantest.DeviceEnv), CacheDir: cacheDir}
-	m, err := engine.OpenFS(context.Background(), assets.Demo(), ".", o)
+	m, err := engine.OpenFS(context.Background(), demoFloats, ".", o)
 	if name := os.Getenv("KESTREL_BENCH_SHAPE"); name != "" {
 		shape, precision, _ := strings.Cut(name, ":")
 		m, err = engine.OpenRandom(context.Background(), shape, precision, o)

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"kestrel/assets"
 	"kestrel/engine"
 	"kestrel/engine/sample"
 )
@@ -308,7 +307,7 @@ func TestAheadMakesRoom(t *testing.T) {
 	}
 	o := options(t)
 	o.Prefill, o.Chunk = engine.Parallel, 64
-	m := openFS(t, assets.Demo(), ".", o)
+	m := openFS(t, demoFloats, ".", o)
 	writer, reader := read(t, m, prose(m, 30)), newSession(t, m)
 	start, long := state(t, writer), prose(m, 1650)
 	p := sample.Params{Temperature: 1, TopP: 0.9, Seed: 3}

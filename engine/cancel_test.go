@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"kestrel/assets"
 	"kestrel/engine"
 )
 
@@ -102,7 +101,7 @@ func TestCancelBetweenSubmissions(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			o := options(t)
 			o.Prefill, o.Chunk = c.mode, c.chunk
-			m := openFS(t, assets.Demo(), ".", o)
+			m := openFS(t, demoFloats, ".", o)
 			ids := prose(m, c.tokens)
 			s := read(t, m, ids[:50])
 			before := state(t, s)

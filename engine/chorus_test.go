@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"kestrel/assets"
 	"kestrel/engine"
 	"kestrel/engine/sample"
 )
@@ -71,7 +70,7 @@ func (s *singer) check(t *testing.T, m *engine.Model) {
 // TestChorus: sessions come to those that write, at any token, and leave apart: by their end, a stop, an error. Each
 // writes what it would write alone; each gets a token while every other gets one; nothing of the device's memory is kept.
 func TestChorus(t *testing.T) {
-	m := openFS(t, assets.Demo(), ".", options(t))
+	m := openFS(t, demoFloats, ".", options(t))
 	before := m.Memory()
 	t.Run("texts", func(t *testing.T) {
 		broken := errors.New("broken pipe")
@@ -147,7 +146,7 @@ func switches(order []int) (n int) {
 func TestChorusNoRoom(t *testing.T) {
 	o := options(t)
 	o.Chunk = 2 // a group has no more slots than a chunk tokens
-	m := openFS(t, assets.Demo(), ".", o)
+	m := openFS(t, demoFloats, ".", o)
 	var list []*singer
 	begin := make(chan struct{})
 	for i := range 4 {
@@ -234,7 +233,7 @@ func TestChorusReads(t *testing.T) {
 
 // TestChorusClose: a model that is closed ends what is written.
 func TestChorusClose(t *testing.T) {
-	m := openFS(t, assets.Demo(), ".", options(t))
+	m := openFS(t, demoFloats, ".", options(t))
 	var list []*singer
 	var begun sync.WaitGroup
 	for i := range 3 {
@@ -286,7 +285,7 @@ func TestChorusEmpty(t *testing.T) {
 // short, and of the size of mamba-130m.
 func BenchmarkChorus(b *testing.B) {
 	o := engine.Options{CacheDir: cacheDir}
-	small := openFS(b, assets.Demo(), ".", o)
+	small := openFS(b, demoFloats, ".", o)
 	large, err := engine.OpenRandom(context.Background(), "mamba-130m", "q8_0", o)
 	if err != nil {
 		b.Fatal(err)

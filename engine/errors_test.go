@@ -12,7 +12,6 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"kestrel/assets"
 	"kestrel/engine"
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/checkpoint/checkpointtest"
@@ -136,7 +135,7 @@ func TestCloseWhileAtWork(t *testing.T) {
 	ctx := context.Background()
 	o := options(t)
 	o.Chunk = 16
-	m, err := engine.OpenFS(ctx, assets.Demo(), ".", o)
+	m, err := engine.OpenFS(ctx, demoFloats, ".", o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +306,7 @@ func TestTemplate(t *testing.T) {
 func TestCancelOpen(t *testing.T) {
 	o := options(t)
 	for k := range 12 {
-		m, err := engine.OpenFS(after(k), assets.Demo(), ".", o)
+		m, err := engine.OpenFS(after(k), demoFloats, ".", o)
 		if m != nil || !errors.Is(err, context.Canceled) {
 			t.Fatalf("stopped at %d: %v", k, err)
 		}
@@ -319,12 +318,12 @@ func TestCancelOpen(t *testing.T) {
 			cancel()
 		}
 	}
-	m, err := engine.OpenFS(ctx, assets.Demo(), ".", o)
+	m, err := engine.OpenFS(ctx, demoFloats, ".", o)
 	if m != nil || !errors.Is(err, context.Canceled) || len(told) == 0 || told[len(told)-1].Done > told[0].Total*9/10 {
 		t.Errorf("stopped halfway: %v, progress %v", err, told)
 	}
 	told = nil
-	whole := openFS(t, assets.Demo(), ".", o)
+	whole := openFS(t, demoFloats, ".", o)
 	for i, p := range told {
 		if p.Stage != "load" || p.Total != told[0].Total || p.Done > p.Total || i > 0 && p.Done < told[i-1].Done {
 			t.Errorf("progress %v", told)

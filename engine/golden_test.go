@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"kestrel/assets"
 	"kestrel/engine"
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/checkpoint/checkpointtest"
@@ -47,7 +46,7 @@ func TestTransformers(t *testing.T) {
 	for _, c := range golden.Cases(t, "testdata/golden") {
 		t.Run(c.Name, func(t *testing.T) {
 			// These models have no tokenizer, and their ids mean nothing: any will do.
-			files := overlay{os.DirFS(c.Path), map[string]fs.FS{"tokenizer.json": assets.Demo()}}
+			files := overlay{os.DirFS(c.Path), map[string]fs.FS{"tokenizer.json": demoFloats}}
 			for _, mode := range []engine.PrefillMode{engine.Chunked, engine.Parallel} {
 				o := options(t)
 				o.Prefill, o.Chunk = mode, 32
@@ -139,7 +138,7 @@ func checkStates(t *testing.T, what string, c checkpoint.Config, got *engine.Sta
 // TestLlamaCpp: the same GGUF file, in every precision, in llama.cpp and here, and the same greedy text after every
 // prompt, to the last of 64 tokens; and the logits that the float64 model computes from it.
 func TestLlamaCpp(t *testing.T) {
-	ck, err := checkpoint.OpenFS(assets.Demo(), ".")
+	ck, err := checkpoint.OpenFS(demoFloats, ".")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"kestrel/assets"
 	"kestrel/engine"
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/checkpoint/checkpointtest"
@@ -26,7 +25,7 @@ func TestConstantMemory(t *testing.T) {
 		read, write = 300, 30
 	}
 	o := options(t)
-	m := openFS(t, assets.Demo(), ".", o)
+	m := openFS(t, demoFloats, ".", o)
 	s := newSession(t, m)
 	sampler := newSampler(t, sample.Params{Temperature: 1, TopK: 40})
 	feed(t, s, prose(m, m.Chunk()+2)) // a whole chunk and the rest of one
@@ -72,7 +71,7 @@ func TestHostMemory(t *testing.T) {
 
 // TestSessionMemory: a session takes what it takes once, and gives all of it back.
 func TestSessionMemory(t *testing.T) {
-	m := openFS(t, assets.Demo(), ".", options(t))
+	m := openFS(t, demoFloats, ".", options(t))
 	ctx := context.Background()
 	empty := m.Memory()
 	use := func() *engine.Session {
@@ -129,7 +128,7 @@ func buffers(r vulkan.MemoryReport) int64 {
 func TestParallelMemory(t *testing.T) {
 	o := options(t)
 	o.Prefill, o.Chunk = engine.Parallel, 16
-	m := openFS(t, assets.Demo(), ".", o)
+	m := openFS(t, demoFloats, ".", o)
 	s := newSession(t, m)
 	feed(t, s, prose(m, 16))
 	before := m.Memory()

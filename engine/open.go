@@ -84,6 +84,16 @@ func OpenFS(ctx context.Context, fsys fs.FS, name string, o Options) (*Model, er
 	return open(ctx, ck, o)
 }
 
+// OpenBytes loads a GGUF file that is in memory, such as one embedded in the program, without copying it. data must stay as it
+// is meanwhile; name stands for it in messages.
+func OpenBytes(ctx context.Context, name string, data []byte, o Options) (*Model, error) {
+	ck, err := checkpoint.OpenBytes(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, ck, o)
+}
+
 // OpenRandom loads random weights of a shape and precision, such as "falcon-mamba-7b" and "q8_0" (checkpoint.Shape says
 // which shapes), so that speed can be measured without a download. What it writes is noise.
 func OpenRandom(ctx context.Context, shape, precision string, o Options) (*Model, error) {

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,7 +27,7 @@ func TestDevices(t *testing.T) {
 			t.Errorf("validation %v: %+v", validation, devices)
 		}
 	}
-	if m, err := engine.OpenFS(context.Background(), assets.Demo(), ".", engine.Options{Validation: true}); m != nil || err == nil {
+	if m, err := engine.OpenFS(context.Background(), demoFloats, ".", engine.Options{Validation: true}); m != nil || err == nil {
 		t.Errorf("validation with nobody to tell: %v", err)
 	}
 }
@@ -52,8 +53,34 @@ func TestDemoModel(t *testing.T) {
 	if gbps, err := m.CopyBandwidth(context.Background(), 8<<20); err != nil || gbps <= 0 {
 		t.Errorf("copies %v GB/s, %v", gbps, err)
 	}
-	if o := openFS(t, assets.Demo(), ".", options(t)); o.Chunk() <= 0 {
+	if o := openFS(t, demoFloats, ".", options(t)); o.Chunk() <= 0 {
 		t.Errorf("chunks of %d by default", o.Chunk())
+	}
+}
+
+// TestBuiltin: the model in the program, of fewer bits than the floats that the other tests use, is computed as its weights
+// say, knows what it learned by heart, and moves less than half their bytes.
+func TestBuiltin(t *testing.T) {
+	m, err := engine.OpenBytes(context.Background(), "demo", assets.Demo, options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	path := filepath.Join(t.TempDir(), "demo.gguf")
+	if err := os.WriteFile(path, assets.Demo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ids := m.Tokenizer().Encode("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n", true)
+	checkReference(t, m, path, ids)
+	s := read(t, m, ids)
+	if got := m.Tokenizer().Decode(greedy(t, s, 16)); !strings.HasPrefix(got, "Hello! How can I help you today?") {
+		t.Errorf("answers %q", got)
+	}
+	if got, floats := m.DecodeBytes(), demo(t).DecodeBytes(); got*2 > floats {
+		t.Errorf("a step moves %d bytes, %d of the floats", got, floats)
+	}
+	if _, err := engine.OpenBytes(context.Background(), "half", assets.Demo[:len(assets.Demo)/2], options(t)); !errors.Is(err, engine.ErrBadModel) || !strings.Contains(err.Error(), "half") {
+		t.Errorf("half of it: %v", err)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"kestrel/assets"
 	"kestrel/engine"
 	"kestrel/engine/reference"
 	"kestrel/engine/sample"
@@ -22,7 +21,7 @@ func TestSplits(t *testing.T) {
 	chunked := demo(t)
 	o := options(t)
 	o.Prefill, o.Chunk = engine.Parallel, 64
-	parallel := openFS(t, assets.Demo(), ".", o)
+	parallel := openFS(t, demoFloats, ".", o)
 	ids := prose(chunked, n)
 	ones := slices.Repeat([]int{1}, n)
 	want := state(t, read(t, chunked, ids))
@@ -158,7 +157,7 @@ func TestStateGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	clone := kept.Clone()
-	other := openFS(t, assets.Demo(), ".", options(t))
+	other := openFS(t, demoFloats, ".", options(t))
 	used := read(t, m, prose(m, 7))
 	for _, c := range []struct {
 		name  string

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -16,7 +17,6 @@ import (
 	"testing/fstest"
 	"testing/iotest"
 
-	"kestrel/assets"
 	"kestrel/engine"
 	"kestrel/engine/checkpoint"
 	"kestrel/engine/checkpoint/checkpointtest"
@@ -31,9 +31,7 @@ func small(t testing.TB, seed uint64) fstest.MapFS {
 
 func withTokenizer(t testing.TB, files fstest.MapFS) fstest.MapFS {
 	t.Helper()
-	data, err := assets.Demo().(interface {
-		ReadFile(string) ([]byte, error)
-	}).ReadFile("tokenizer.json")
+	data, err := fs.ReadFile(demoFloats, "tokenizer.json")
 	if err != nil {
 		t.Fatal(err)
 	}

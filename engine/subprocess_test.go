@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"kestrel/assets"
 	"kestrel/engine"
 )
 
@@ -22,7 +21,7 @@ func asSubprocess() bool {
 	if os.Getenv(openEnv) == "" {
 		return false
 	}
-	m, err := engine.OpenFS(context.Background(), assets.Demo(), ".", engine.Options{})
+	m, err := engine.OpenFS(context.Background(), demoFloats, ".", engine.Options{})
 	if err == nil {
 		m.Close()
 	}

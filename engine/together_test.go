@@ -6,7 +6,6 @@ import (
 	"slices"
 	"testing"
 
-	"kestrel/assets"
 	"kestrel/engine"
 	"kestrel/engine/reference"
 	"kestrel/engine/sample"
@@ -153,7 +152,7 @@ func TestTogetherEndsApart(t *testing.T) {
 func TestTogetherRefuses(t *testing.T) {
 	m := demo(t)
 	s, empty := read(t, m, []int{20, 21}), newSession(t, m)
-	other := openFS(t, assets.Demo(), ".", options(t))
+	other := openFS(t, demoFloats, ".", options(t))
 	g := newSampler(t, sample.Params{})
 	for what, c := range map[string]struct {
 		turns []engine.Turn

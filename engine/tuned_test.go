@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"kestrel/assets"
 	"kestrel/engine/kernel"
 	"kestrel/engine/vulkan"
 	"kestrel/engine/vulkan/vulkantest"
@@ -49,7 +48,7 @@ func TestTune(t *testing.T) {
 	if got := cutOf(); got.RowsOf[weights.Q4_0] != tuned.Rows["q4_0"] || got.Local != tuned.Local || got.Draw != tuned.Draw || tuned.Draw < 1 || got.Few != tuned.Few || len(said) > 0 {
 		t.Errorf("measured %+v, in use %+v, said %q", tuned.Measured, got, said)
 	}
-	m, err := OpenFS(ctx, assets.Demo(), ".", o)
+	m, err := OpenFS(ctx, os.DirFS("../assets/demo"), ".", o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"testing"
 
-	"kestrel/assets"
 	"kestrel/engine"
 	"kestrel/engine/reference/golden"
 )
@@ -15,7 +14,7 @@ import (
 func TestMatrixUnits(t *testing.T) {
 	o := options(t)
 	o.MatrixUnits = "on"
-	m, err := engine.OpenFS(context.Background(), assets.Demo(), ".", o)
+	m, err := engine.OpenFS(context.Background(), demoFloats, ".", o)
 	if errors.Is(err, engine.ErrDevice) {
 		t.Skip(err)
 	} else if err != nil {
@@ -35,7 +34,7 @@ func TestMatrixUnits(t *testing.T) {
 func TestMatrixUnitsRefused(t *testing.T) {
 	o := options(t)
 	o.MatrixUnits = "perhaps"
-	if m, err := engine.OpenFS(context.Background(), assets.Demo(), ".", o); err == nil {
+	if m, err := engine.OpenFS(context.Background(), demoFloats, ".", o); err == nil {
 		m.Close()
 		t.Error("matrix units \"perhaps\" are taken")
 	}

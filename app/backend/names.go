@@ -135,7 +135,7 @@ func DescribeCheckpoint(ck *checkpoint.Checkpoint) Description {
 // OpenCheckpoint opens a model's files alone, without a device.
 func OpenCheckpoint(name string) (*checkpoint.Checkpoint, error) {
 	if name == Builtin {
-		return checkpoint.OpenFS(assets.Demo(), ".")
+		return checkpoint.OpenBytes(Builtin, assets.Demo)
 	}
 	if shape, precision, ok := randomModel(name); ok {
 		return checkpoint.OpenRandom(shape, precision)

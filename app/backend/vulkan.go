@@ -25,7 +25,7 @@ func (Vulkan) Open(ctx context.Context, name string, o engine.Options) (Model, e
 	var m *engine.Model
 	var err error
 	if name == Builtin {
-		m, err = engine.OpenFS(ctx, assets.Demo(), ".", o)
+		m, err = engine.OpenBytes(ctx, Builtin, assets.Demo, o)
 	} else if shape, precision, ok := randomModel(name); ok {
 		m, err = engine.OpenRandom(ctx, shape, precision, o)
 	} else if path, missing := Locate(name); missing != nil {

@@ -38,14 +38,14 @@ stay f32. A matrix whose rows are no whole blocks becomes q8_0 or f16, which is
 said. Tokenizer and chat template go into the file.
 
 A model that is quantized already is not quantized again: that would lose more
-than quantizing the original. --allow-requantize does it all the same; to f32 is
-always possible, and loses nothing.
+than quantizing the original. --allow-requantize does it all the same. To f32,
+which loses nothing, and to f16 and bf16, which round, is always possible.
 
 A few megabytes are in memory at a time. The file gets its name when all of it
 is on the disk; stopping leaves nothing.`,
 		Example: `  kestrel model convert tiiuae/falcon-mamba-7b-instruct falcon-q4_k.gguf --quant q4_k
   kestrel model convert ~/models/mamba-130m-hf mamba-130m.gguf
-  kestrel model convert demo demo-q8_0.gguf --quant q8_0 --json`,
+  kestrel model convert ~/models/mamba-130m-hf small.gguf --quant q8_0 --json`,
 		Args: exactly(2, "MODEL and FILE.gguf"),
 		RunE: a.command(func(ctx context.Context, args []string) error {
 			name, path := args[0], args[1]

@@ -45,10 +45,13 @@ func TestEstimateCommand(t *testing.T) {
 	}
 }
 
+// floats is the model that the built-in one is made of.
+const floats = "../../assets/demo"
+
 // TestEstimateDemo: the real engine's estimate of the built-in model on the test
-// device; a smaller precision takes less, and nothing depends on the text.
+// device, from the floats it is made of; a smaller precision takes less, and nothing depends on the text.
 func TestEstimateDemo(t *testing.T) {
-	args := []string{"model", "estimate", "--json", "--device", os.Getenv(vulkantest.DeviceEnv)}
+	args := []string{"model", "estimate", floats, "--json", "--device", os.Getenv(vulkantest.DeviceEnv)}
 	var weights []int64
 	for _, quant := range []string{"f32", "f16", "q8_0"} {
 		got := call(t, System(), "", append(args, "--quant", quant)...)
@@ -66,15 +69,15 @@ func TestEstimateDemo(t *testing.T) {
 	}
 }
 
-// TestConvert: the built-in model in another precision, which then answers; what
-// is quantized already, is there already, or is no GGUF by name, is refused.
+// TestConvert: the built-in model's floats in another precision, which then answers; what
+// is quantized already, as the built-in model is, is there already, or is no GGUF by name, is refused.
 func TestConvert(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "demo.gguf")
 	convert := func(args ...string) result {
 		return call(t, System(), "", append([]string{"model", "convert"}, args...)...)
 	}
-	got := convert("demo", path, "--quant", "Q8_0", "--json")
+	got := convert(floats, path, "--quant", "Q8_0", "--json")
 	var out convertJSON
 	if err := json.Unmarshal([]byte(got.out), &out); err != nil || got.code != 0 {
 		t.Fatalf("%+v: %v", got, err)
@@ -91,7 +94,7 @@ func TestConvert(t *testing.T) {
 		t.Errorf("%+v", text)
 	}
 	for _, quant := range []string{"q8_0", "q5_0"} { // by the device, by the host
-		text := call(t, System(), "", "generate", "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n", "--quant", quant, "-n", "12", "--temperature", "0", "--device", os.Getenv(vulkantest.DeviceEnv))
+		text := call(t, System(), "", "generate", "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n", "--model", floats, "--quant", quant, "-n", "12", "--temperature", "0", "--device", os.Getenv(vulkantest.DeviceEnv))
 		if text.code != 0 || !strings.Contains(text.out, "Hello! How can I help you today?") || !strings.Contains(text.err, "they become F16") {
 			t.Errorf("quantized while loading: %+v", text)
 		}
@@ -101,7 +104,8 @@ func TestConvert(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"demo", path, "--quant", "q8_0"}, 1, "is there already"},
+		{[]string{floats, path, "--quant", "q8_0"}, 1, "is there already"},
+		{[]string{"demo", filepath.Join(dir, "again.gguf"), "--quant", "q8_0"}, 1, "stored as Q5_K already"},
 		{[]string{path, filepath.Join(dir, "again.gguf"), "--quant", "q4_0"}, 1, "stored as Q8_0 already"},
 		{[]string{path, filepath.Join(dir, "again.gguf"), "--quant", "q4_0", "--allow-requantize"}, 0, ""},
 		{[]string{path, path, "--quant", "f32", "--force"}, 0, ""},

@@ -38,9 +38,10 @@ func ParsePrecision(name string) (weights.DType, error) {
 // whose rows are no whole blocks of d gets [weights.Fallback] of it, which
 // Warnings says. The result lives on the files of c and is closed with it.
 //
-// A matrix that is quantized already is refused with weights.ErrUnsupported
-// unless requantize is set: its loss would come on top. It stays as it is where
-// d is its type, and F32 is always possible, as that loses nothing.
+// A matrix that is quantized already is not quantized to another type, which is
+// weights.ErrUnsupported, unless requantize is set: its loss would come on top.
+// It stays as it is where d is its type. F32, which loses nothing, and F16 and
+// BF16, which round, are always possible.
 func (c *Checkpoint) As(d weights.DType, requantize bool) (*Checkpoint, error) {
 	a := *c
 	a.Layers = append([]Layer(nil), c.Layers...)
@@ -49,7 +50,7 @@ func (c *Checkpoint) As(d weights.DType, requantize bool) (*Checkpoint, error) {
 	var err error
 	convert := func(t *weights.Tensor) {
 		to := weights.Fallback(d, t.RowLen())
-		if t.DType.Quantized() && t.DType != to && to != weights.F32 && !requantize && err == nil {
+		if t.DType.Quantized() && t.DType != to && to.Quantized() && !requantize && err == nil {
 			err = &weights.FileError{Kind: weights.ErrUnsupported, File: t.File, Tensor: t.Name,
 				Problem: fmt.Sprintf("stored as %v already; quantizing it again, to %v, would lose more than quantizing the original", t.DType, to),
 				Way:     "take the model in F32, F16 or BF16, or use this file as it is"}

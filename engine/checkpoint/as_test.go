@@ -69,7 +69,7 @@ func TestAs(t *testing.T) {
 }
 
 // TestAsAgain: what is quantized is not quantized again unless that is asked
-// for; F32 and its own type are always possible.
+// for; floats and its own type are always possible.
 func TestAsAgain(t *testing.T) {
 	m := checkpointtest.Random(6, checkpointtest.Blocks(checkpoint.FalconMamba))
 	c := m.Open(t, checkpointtest.All(weights.Q8_0))
@@ -78,7 +78,7 @@ func TestAsAgain(t *testing.T) {
 	if !errors.As(err, &fe) || !errors.Is(err, weights.ErrUnsupported) || fe.Tensor != "token_embd.weight" || fe.Way == "" {
 		t.Errorf("Q8_0 to Q4_0: %v", err)
 	}
-	for _, d := range []weights.DType{weights.F32, weights.Q8_0} {
+	for _, d := range []weights.DType{weights.F32, weights.F16, weights.BF16, weights.Q8_0} {
 		if _, err := c.As(d, false); err != nil {
 			t.Errorf("Q8_0 to %v: %v", d, err)
 		}

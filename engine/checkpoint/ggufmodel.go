@@ -22,6 +22,11 @@ func openGGUF(folder weights.Folder, name string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ofGGUF(f)
+}
+
+// ofGGUF takes f over.
+func ofGGUF(f *gguf.File) (*Checkpoint, error) {
 	c := &Checkpoint{source: f, path: f.Path()}
 	if err := c.fromGGUF(f); err != nil {
 		f.Close()

@@ -10,6 +10,7 @@ import (
 
 	"kestrel/engine/weights"
 	"kestrel/engine/weights/bnb"
+	"kestrel/engine/weights/gguf"
 	"kestrel/engine/weights/safetensors"
 )
 
@@ -35,6 +36,17 @@ func OpenFS(fsys fs.FS, name string) (*Checkpoint, error) {
 		return nil, err
 	}
 	return open(folder, file)
+}
+
+// OpenBytes opens a GGUF file that is in memory, such as one embedded in the
+// program, where it lies: nothing of it is copied, and data must stay as it is
+// until Close. name stands for it in messages.
+func OpenBytes(name string, data []byte) (*Checkpoint, error) {
+	f, err := gguf.OpenBytes(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return ofGGUF(f)
 }
 
 func open(folder weights.Folder, name string) (*Checkpoint, error) {

@@ -1,13 +1,16 @@
 package checkpoint
 
 import (
+	"os"
+	"reflect"
 	"testing"
+	"unsafe"
 
 	"kestrel/assets"
 )
 
 func TestDemo(t *testing.T) {
-	c, err := OpenFS(assets.Demo(), ".")
+	c, err := OpenFS(os.DirFS("../../assets/demo"), ".")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,5 +28,38 @@ func TestDemo(t *testing.T) {
 	a, err := c.Layers[5].NegA()
 	if err != nil || len(a) != 512*16 || !(a[0] < 0) {
 		t.Errorf("A of layer 5: %d values, %v", len(a), err)
+	}
+}
+
+// TestBuiltin: the model in the program is the one in assets/demo in fewer bits, and is read where it lies: its weights are
+// bytes of the program, not copies.
+func TestBuiltin(t *testing.T) {
+	floats, err := OpenFS(os.DirFS("../../assets/demo"), ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer floats.Close()
+	c, err := OpenBytes("demo", assets.Demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if !reflect.DeepEqual(c.Config, floats.Config) {
+		t.Errorf("config:\n got %+v\nwant %+v", c.Config, floats.Config)
+	}
+	if string(c.Files.TokenizerJSON) != string(floats.Files.TokenizerJSON) || c.Files.ChatTemplate != floats.Files.ChatTemplate || c.Path() != "demo" {
+		t.Error("another tokenizer, template or name")
+	}
+	begin := uintptr(unsafe.Pointer(unsafe.SliceData(assets.Demo)))
+	bits, n := 0, 0
+	for _, tensor := range c.Tensors() {
+		at := uintptr(unsafe.Pointer(unsafe.SliceData(tensor.Data)))
+		if at < begin || at+uintptr(len(tensor.Data)) > begin+uintptr(len(assets.Demo)) || len(tensor.Data) == 0 {
+			t.Errorf("%s lies outside the program's bytes", tensor.Name)
+		}
+		bits, n = bits+8*len(tensor.Data), n+tensor.Elements()
+	}
+	if perWeight := float64(bits) / float64(n); perWeight > 8.5 || !c.Embed.DType.Quantized() {
+		t.Errorf("%.2f bits a weight, the embedding in %v", perWeight, c.Embed.DType)
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -106,11 +105,12 @@ func (e *Engine) before(ctx context.Context, op string) error {
 }
 
 var demo = sync.OnceValues(func() (*tokenizer.Tokenizer, error) {
-	data, err := fs.ReadFile(assets.Demo(), "tokenizer.json")
+	ck, err := checkpoint.OpenBytes("demo", assets.Demo)
 	if err != nil {
 		return nil, err
 	}
-	return tokenizer.FromJSON(data)
+	defer ck.Close()
+	return tokenizer.FromJSON(ck.Files.TokenizerJSON)
 })
 
 // Tokenizer is that of the fake models.

@@ -67,7 +67,7 @@ func TestSharesAddUp(t *testing.T) {
 // TestSharesOfTheEngine holds the breakdown against what the engine has
 // allocated for the built-in model, to the byte.
 func TestSharesOfTheEngine(t *testing.T) {
-	model, err := engine.OpenFS(t.Context(), assets.Demo(), ".", engine.Options{CacheDir: t.TempDir()})
+	model, err := engine.OpenBytes(t.Context(), "demo", assets.Demo, engine.Options{CacheDir: t.TempDir()})
 	if err != nil {
 		t.Skipf("no model on a device: %v", err)
 	}

@@ -27,7 +27,7 @@ import (
 func withFiles(t *testing.T, files fstest.MapFS) fstest.MapFS {
 	t.Helper()
 	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"} {
-		data, err := fs.ReadFile(assets.Demo(), name)
+		data, err := os.ReadFile(filepath.Join("../../../assets/demo", name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,6 +102,31 @@ func TestFile(t *testing.T) {
 				t.Errorf("%s %v: converted again it is another file, %v", name, d, err)
 			}
 		}
+	}
+}
+
+// TestBuiltin: the model in the program is what this package makes of assets/demo, byte by byte.
+func TestBuiltin(t *testing.T) {
+	builtin, err := checkpoint.OpenBytes("demo", assets.Demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer builtin.Close()
+	ck, err := checkpoint.Open("../../../assets/demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ck.Close()
+	as, err := ck.As(builtin.Embed.DType, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "demo.gguf")
+	if err := convert.File(context.Background(), as, path, convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(path); err != nil || !bytes.Equal(data, assets.Demo) {
+		t.Errorf("assets/demo in %v is another file, %v; make assets/demo.gguf anew with build/demo/pack", builtin.Embed.DType, err)
 	}
 }
 
