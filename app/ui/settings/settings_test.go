@@ -139,7 +139,7 @@ func TestAnswersPage(t *testing.T) {
 	if len(ending) != 1 || !ending[0].Checked {
 		t.Fatal("answers that go in circles do not end by default")
 	}
-	ending[0].Tapped(&fyne.PointEvent{Position: fyne.NewPos(4, 4)})
+	ending[0].Tapped(nil)
 	if !b.p.Sampling.Circles {
 		t.Error("the box is not ticked, and the setting not stored")
 	}
