@@ -65,23 +65,8 @@ vec4 activation(const uint t, const uint i) {
 #include "rowdot.glsl"
 #endif
 
-void main() {
-    weights_begin();
-    const uint first = gl_WorkGroupID.x * ROWS;
-    squares = 0.0;
-    rowdot(first, p.rows, p.units);
-    sums[ROWS] = squares;
-    team_sum();
-    const float root = inversesqrt(sums[ROWS] / p.hidden + p.eps);
-
-    // One lane a row, so that the epilogues of a team run side by side.
-    float mine = sums[0];
-    [[unroll]] for (uint r = 1u; r < ROWS; r++)
-        if (gl_LocalInvocationIndex == r) mine = sums[r];
-    const uint local = first + gl_LocalInvocationIndex;
-    if (gl_LocalInvocationIndex >= ROWS || local >= p.rows) return;
-    const uint row = p.row0 + local;
-    const float v = mine * root;
+// finish takes row `row` of in_proj on: of the gate, or of what is convolved.
+void finish(const uint row, const float v) {
     if (row >= p.inner) {
         gate[row - p.inner] = silu(v);
         return;
@@ -95,4 +80,23 @@ void main() {
     }
     if (CONV > 1u) columns[at + CONV - 2u] = v;
     conv_x[row] = silu(sum);
+}
+
+void main() {
+    weights_begin();
+    const uint first = gl_WorkGroupID.x * ROWS;
+    squares = 0.0;
+    rowdot(first, p.rows, p.units);
+    sums[ROWS] = squares;
+    team_sum();
+    const float root = inversesqrt(sums[ROWS] / p.hidden + p.eps);
+
+    // Each row has a lane, so that the epilogues of a team run side by side.
+    [[unroll]] for (uint from = 0u; from < ROWS; from += LOCAL) {
+        float mine = 0.0;
+        [[unroll]] for (uint r = from; r < min(from + LOCAL, ROWS); r++)
+            if (gl_LocalInvocationIndex == r - from) mine = sums[r];
+        const uint local = from + gl_LocalInvocationIndex;
+        if (local < ROWS && first + local < p.rows) finish(p.row0 + first + local, mine * root);
+    }
 }

@@ -30,7 +30,7 @@ func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h,
 		return
 	}
 	tune := e.set.tune
-	rows := min(tune.rows(inProj), tune.Local) // the epilogue gives each row a lane
+	rows := tune.rows(inProj)
 	for i, s := range inProj.Slabs {
 		outX, outGate := vulkan.Out(x), vulkan.Out(gate)
 		if i > 0 {
@@ -57,7 +57,7 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 		return
 	}
 	tune := e.set.tune
-	rows := min(tune.rows(dtProj), tune.ScanChannels)
+	rows := min(tune.boundRows(dtProj.DType), tune.ScanChannels)
 	channels := ceil(tune.ScanChannels, rows) * rows
 	for i, slab := range dtProj.Slabs {
 		out := vulkan.Out(y)

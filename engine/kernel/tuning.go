@@ -24,6 +24,8 @@ type Tuning struct {
 	Wide    bool // shaders for drivers that run on the CPU: 64-bit loads, weights asked for ahead; needs 64-bit integers
 	Address bool // GEMV reads weights through their address, where storage.address; needs Wide and subgroups of addressLanes, Local
 
+	AddressRows int // Rows for these; 0: Rows
+
 	Norm         int  // lanes of the norms
 	Conv         int  // lanes of the convolutions
 	ConvSpan     int  // tokens a lane of the chunked convolution takes
@@ -39,10 +41,18 @@ type Tuning struct {
 func (t Tuning) rows(m *Matrix) int { return t.rowsOf(m.DType) }
 
 func (t Tuning) rowsOf(d weights.DType) int {
+	if _, measured := t.RowsOf[d]; !measured && t.AddressRows > 0 && t.addressed(d) {
+		return t.AddressRows
+	}
+	return t.boundRows(d)
+}
+
+// boundRows is rowsOf where weights are read through their binding.
+func (t Tuning) boundRows(d weights.DType) int {
 	if rows, ok := t.RowsOf[d]; ok {
 		return rows
 	}
-	if t.Dense > 0 && storages[d].unit == 32 && !t.addressed(d) {
+	if t.Dense > 0 && storages[d].unit == 32 {
 		return t.Dense
 	}
 	return t.Rows
@@ -88,7 +98,7 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 		t.Wide = info.Features.Int64
 		if lim := info.Limits; t.Wide && lim.MinSubgroup == lim.MaxSubgroup && width <= laneStep && laneStep%width == 0 {
 			t.LaneRows, t.LaneTokens = 2, 12
-			t.Address = info.Features.Address && width == addressLanes
+			t.Address, t.AddressRows = info.Features.Address && width == addressLanes, 16
 		}
 		return t
 	}
