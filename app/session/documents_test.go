@@ -207,6 +207,9 @@ func TestPartial(t *testing.T) {
 	if d := c.Documents[0]; d.Partial != nil || d.Stage != Done {
 		t.Errorf("%+v", d)
 	}
+	if n := e.Apart(); n > 0 { // answers to others share the reading of the weights
+		t.Errorf("%d texts were written apart", n)
+	}
 	// the conversation goes on from its own state
 	before := e.FedTokens()
 	if m := w.say("Why?"); m.Text != "Because." || e.FedTokens()-before > 40 || len(whole) == 0 {

@@ -166,7 +166,7 @@ func (w *worker) sumUp(ctx context.Context, r *dialog.Reader, t *reading) error 
 	short, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	inside := t.now.InDocument()
-	result, err := chat.Borrow(short, m.State, t.now.Rest(), sampler, engine.GenerateOptions{Max: min(summaryTokens(t.words), partialTokens)}, straight, func(string) error {
+	result, err := chat.Borrow(short, m.State, t.now.Rest(), sampler, engine.GenerateOptions{Max: min(summaryTokens(t.words), partialTokens), Together: true}, straight, func(string) error {
 		w.tokens.Add(1)
 		return nil
 	})
