@@ -234,7 +234,7 @@ var (
 	radeon = vulkan.DeviceInfo{Index: 0, Name: "AMD Radeon RX 7800 XT", Type: vulkan.Discrete, Driver: "radv", DriverVersion: "Mesa 26.2.6", API: "1.4.318",
 		VendorID: 0x1002, DeviceID: 0x747e, PCI: "0000:03:00.0", Usable: true}
 	oldCard = vulkan.DeviceInfo{Index: 1, Name: "NVIDIA GeForce 210", Type: vulkan.Discrete, Driver: "nouveau", API: "1.0.2",
-		Reason: "it offers Vulkan 1.0.2 and 1.1 is needed: a newer driver may help"}
+		Refusal: vulkan.Refusal{Kind: vulkan.RefusedVersion, Name: "1.0.2"}, Reason: "it offers Vulkan 1.0.2 and 1.1 is needed: a newer driver may help"}
 	processor = vulkan.DeviceInfo{Index: 2, Name: "llvmpipe (LLVM 22.1, 256 bits)", Type: vulkan.Software, Driver: "llvmpipe", DriverVersion: "Mesa 26.2.6", API: "1.4.318", Usable: true}
 )
 
