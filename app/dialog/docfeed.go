@@ -109,7 +109,7 @@ func (f *docFeed) produce(ctx context.Context, tok *tokenizer.Tokenizer, from pl
 		}
 		if p.part == from.part {
 			if from.offset > len(p.ids) {
-				put(piece{err: errPlaceMoved})
+				put(piece{err: ErrMoved})
 				return
 			}
 			p.ids = p.ids[from.offset:]
@@ -120,7 +120,8 @@ func (f *docFeed) produce(ctx context.Context, tok *tokenizer.Tokenizer, from pl
 	}
 }
 
-var errPlaceMoved = errors.New("the document is not the one whose reading began")
+// ErrMoved is a Place of a reading that is not in the document.
+var ErrMoved = errors.New("the document is not the one whose reading began")
 
 func (f *docFeed) close() {
 	f.stop()

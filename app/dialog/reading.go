@@ -120,7 +120,7 @@ func (g *Reading) Step(ctx context.Context, most int, progress func(done int)) (
 		return false, nil
 	}
 	if r.lost {
-		return true, errLost
+		return true, ErrLost
 	}
 	if g.doc == nil {
 		from, to := len(r.text), len(g.p.text)
@@ -280,7 +280,8 @@ func (p Prompt) last(f *Format, n int) []int {
 
 func runeStart(b byte) bool { return b&0xc0 != 0x80 }
 
-var errLost = errors.New("the model's state was lost: read the text again")
+// ErrLost is a Step after one that a device failed in.
+var ErrLost = errors.New("the model's state was lost: read the text again")
 
 // fatal errors leave a session that is of no use.
 func fatal(err error) bool {

@@ -57,6 +57,8 @@ var kinds = []struct {
 	{engine.ErrStateMismatch, KindState, "read the text again"},
 	{engine.ErrBadState, KindBadState, "read the text again"},
 	{dialog.ErrPart, KindNoPart, ""},
+	{dialog.ErrLost, KindNoPart, ""},
+	{dialog.ErrMoved, KindChanged, ""},
 	{chat.ErrTemplate, KindTemplate, ""},
 	{dialog.ErrPlace, KindTemplate, ""},
 	{sample.ErrParams, KindSampling, ""},

@@ -109,6 +109,8 @@ var sentinels = map[string]struct {
 
 	"app/dialog.ErrPlace": {dialog.ErrPlace, session.KindTemplate},
 	"app/dialog.ErrPart":  {dialog.ErrPart, session.KindNoPart},
+	"app/dialog.ErrLost":  {dialog.ErrLost, session.KindNoPart},
+	"app/dialog.ErrMoved": {dialog.ErrMoved, session.KindChanged},
 }
 
 // declared are the exported errors of a package's source.
