@@ -120,7 +120,7 @@ func (f *docFeed) produce(ctx context.Context, tok *tokenizer.Tokenizer, from pl
 	}
 }
 
-// ErrMoved is a Place of a reading that is not in the document.
+// ErrMoved is a place, where a reading stopped, that the document does not have.
 var ErrMoved = errors.New("the document is not the one whose reading began")
 
 func (f *docFeed) close() {
