@@ -51,7 +51,7 @@ type Circle struct {
 	Total int
 }
 
-// Detector follows one text. It takes about 40 kB at most, however long the text, and looks at MaxPeriod tokens for each. It
+// Detector follows one text. It takes some 60 kB at most, however long the text, and looks at MaxPeriod tokens for each. It
 // is not safe for concurrent use.
 type Detector struct {
 	letters func(id int) bool
