@@ -107,7 +107,9 @@ func (m *Matrix) Upload(ctx context.Context, up *vulkan.Uploader, t weights.Tens
 	for _, s := range m.Slabs {
 		rows := t.Rows(s.Row0, s.Rows)
 		err := up.Write(ctx, s.Weights, func(p []byte, off int64) error {
-			storage.pack(p, off, rows, m.DType, m.Cols)
+			weights.InParts(len(p), 4096, func(from, to int) {
+				storage.pack(p[from:to:to], off+int64(from), rows, m.DType, m.Cols)
+			})
 			return nil
 		})
 		if err != nil {

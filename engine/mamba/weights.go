@@ -33,6 +33,7 @@ type loader struct {
 	up          *vulkan.Uploader
 	quantizer   *kernel.Quantizer // nil unless floats are to be quantized
 	buf         []byte            // for tensors that are computed, one after the other
+	ahead       *weights.Ahead
 	done, total int64
 	told        int64 // to progress
 	progress    func(done, total int64)
@@ -43,6 +44,9 @@ type loader struct {
 // stagingBytes is the ring through which weights pass where the device's memory cannot be written by the host.
 const stagingBytes = 32 << 20
 
+// aheadBytes is how much of the weights is read from the disk ahead of what is put on the device.
+const aheadBytes = 256 << 20
+
 func loadParameters(ctx context.Context, kernels *kernel.Set, ck *checkpoint.Checkpoint, o Options) (*parameters, error) {
 	dev := kernels.Device()
 	up, err := dev.NewUploader(stagingBytes)
@@ -51,6 +55,10 @@ func loadParameters(ctx context.Context, kernels *kernel.Set, ck *checkpoint.Che
 	}
 	defer up.Close()
 	l := &loader{ctx: ctx, dev: dev, up: up, total: checkpointBytes(ck), progress: o.Progress, warn: o.Warn}
+	var order []weights.Tensor
+	tensors(ck, func(t weights.Tensor) { order = append(order, t) }, func(t weights.Tensor) { order = append(order, t) })
+	l.ahead = weights.NewAhead(aheadBytes, order...)
+	defer l.ahead.Close()
 	if quantizes(ck) {
 		if l.quantizer, err = kernel.NewQuantizer(kernels, up); err != nil {
 			return nil, err
@@ -205,6 +213,7 @@ func (l *loader) damaged(t weights.Tensor) {
 
 func (l *loader) advance(t weights.Tensor) {
 	l.done += t.Size()
+	l.ahead.Used(l.done)
 	l.tell(l.done)
 }
 

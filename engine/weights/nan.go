@@ -1,11 +1,24 @@
 package weights
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync/atomic"
+)
 
 // HasNaN reports whether the data hold a NaN or an infinity. For quantizations
 // the scales are what can be one. Other types than these, F32, F16, BF16 and
 // F64 hold none.
 func HasNaN(d DType, data []byte) bool {
+	var found atomic.Bool
+	InParts(len(data), max(1, d.BlockBytes())*64, func(from, to int) {
+		if !found.Load() && hasNaN(d, data[from:to]) {
+			found.Store(true)
+		}
+	})
+	return found.Load()
+}
+
+func hasNaN(d DType, data []byte) bool {
 	switch d {
 	case F16:
 		return scan(data, 0x7c00, 0x0400, 16)

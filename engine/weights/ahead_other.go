@@ -1,0 +1,6 @@
+//go:build !unix
+
+package weights
+
+// adviseAhead does nothing: the system reads mapped files as they are used.
+func adviseAhead([]byte) {}
