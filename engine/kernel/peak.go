@@ -17,6 +17,9 @@ type Peak struct{ FMA, Matrix float64 }
 // enough for a desktop to stay alive.
 const peakSpan = 30 * time.Millisecond
 
+// fmaRound is the multiply-adds that a lane does in a round: chains times times of shaders/peak_fma.comp.
+const fmaRound = 12 * 8
+
 // MeasurePeak measures the device. Nothing else should run on it meanwhile.
 func (s *Set) MeasurePeak(ctx context.Context) (Peak, error) {
 	buf, err := s.dev.NewHostBuffer("peak", vulkan.Scratch, 64<<10)
@@ -34,7 +37,7 @@ func (s *Set) MeasurePeak(ctx context.Context) (Peak, error) {
 	if info.Type == vulkan.Software {
 		local, groups = info.Limits.SubgroupSize, 64
 	}
-	p.FMA, err = s.rate(ctx, 2*32*float64(local*groups), func(e *Encoder, rounds uint32) {
+	p.FMA, err = s.rate(ctx, 2*fmaRound*float64(local*groups), func(e *Encoder, rounds uint32) {
 		e.run("peak_fma", []uint32{uint32(local)}, groups, 1, []any{rounds}, vulkan.InOut(buf.Whole()))
 	})
 	if err != nil {
