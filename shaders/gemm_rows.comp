@@ -4,9 +4,19 @@
 // Such drivers load a lane at a time, so loads are what costs. A lane keeps ROWS weights of its rows and meets TOKS
 // tokens with them; the STEP columns of a token are loaded once by the subgroup, each lane some, and handed round.
 // LOCAL is the subgroup's exact width, at most STEP.
+//
+// With -DADDRESS they are loaded through their address, for drivers that keep what all lanes share in scalars (llvmpipe
+// from Mesa 26 on): one such load and nothing between it and the multiply-adds, where a load at each lane's own place, or
+// one whose bounds are checked, costs many times as much.
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
+
+#ifdef ADDRESS
+#extension GL_EXT_buffer_reference : require
+#extension GL_EXT_buffer_reference_uvec2 : require
+layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Floats { float v[]; };
+#endif
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint LOCAL = 8u;
@@ -31,6 +41,9 @@ layout(push_constant) uniform Push {
     uint tokens;
     uint x_stride; // of a token in x, in floats
     uint y_stride; // of a token in y, in floats
+#ifdef ADDRESS
+    uint x_low, x_high; // where it lies
+#endif
 } p;
 
 void main() {
@@ -52,11 +65,18 @@ void main() {
         const uint g = 0u; // a loop kept for one round costs
         {
 #endif
+#ifdef ADDRESS
+            // llvmpipe runs a loop's body once more when it is over, with no lane active: scalar loads must stay in bounds then.
+            const uint column0 = min(u, p.units - UNITS) * PER + g * STEP;
+            uint at[TOKS];
+            [[unroll]] for (uint t = 0u; t < TOKS; t++) at[t] = min(from + t, p.tokens - 1u) * p.x_stride + column0;
+#else
             float shares[TOKS * SHARE];
             [[unroll]] for (uint t = 0u; t < TOKS; t++) {
                 const uint at = min(from + t, p.tokens - 1u) * p.x_stride + u * PER + g * STEP + lane;
                 [[unroll]] for (uint i = 0u; i < SHARE; i++) shares[t * SHARE + i] = x[at + i * LOCAL];
             }
+#endif
             [[unroll]] for (uint k = 0u; k < STEP / 4u; k++) {
                 vec4 w[ROWS];
                 [[unroll]] for (uint r = 0u; r < ROWS; r++) {
@@ -66,7 +86,11 @@ void main() {
                 [[unroll]] for (uint t = 0u; t < TOKS; t++) {
                     [[unroll]] for (uint i = 0u; i < 4u; i++) {
                         const uint column = 4u * k + i;
+#ifdef ADDRESS
+                        const float v = Floats(uvec2(p.x_low, p.x_high)).v[at[t] + column];
+#else
                         const float v = subgroupBroadcast(shares[t * SHARE + column / LOCAL], column % LOCAL);
+#endif
                         [[unroll]] for (uint r = 0u; r < ROWS; r++) acc[r * TOKS + t] = fma(w[r][i], v, acc[r * TOKS + t]);
                     }
                 }

@@ -68,9 +68,14 @@ func (e *Encoder) Project(a Project) {
 		}
 		if tune.LaneRows > 0 && a.Tokens > 1 && a.Norm == nil && a.Token0 == 0 {
 			local, toks := tune.Local, tune.laneTokens(a.Tokens)
-			e.run(a.W.shader("gemm_rows"), []uint32{uint32(local), uint32(tune.LaneRows), uint32(toks)},
+			shader, address := "gemm_rows", []any(nil)
+			if tune.Address {
+				at := a.X.Address()
+				shader, address = "gemm_rows_address", []any{uint32(at), uint32(at >> 32)}
+			}
+			e.run(a.W.shader(shader), []uint32{uint32(local), uint32(tune.LaneRows), uint32(toks)},
 				ceil(s.Rows, local*tune.LaneRows), ceil(a.Tokens, toks),
-				[]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.XStride, a.YStride},
+				append([]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.XStride, a.YStride}, address...),
 				weights, vulkan.In(a.X), vulkan.In(bias), out)
 			continue
 		}

@@ -22,7 +22,7 @@ type Tuning struct {
 	FragmentFrom int      // tokens from which they serve
 
 	Wide    bool // shaders for drivers that run on the CPU: 64-bit loads, weights asked for ahead; needs 64-bit integers
-	Address bool // GEMV reads weights through their address, where storage.address; needs Wide and subgroups of addressLanes, Local
+	Address bool // GEMV reads weights through their address, where storage.address, and the lane-a-row GEMM activations; needs Wide and subgroups of addressLanes, Local
 
 	AddressRows int // Rows for these; 0: Rows
 
@@ -98,7 +98,10 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 		t.Wide = info.Features.Int64
 		if lim := info.Limits; t.Wide && lim.MinSubgroup == lim.MaxSubgroup && width <= laneStep && laneStep%width == 0 {
 			t.LaneRows, t.LaneTokens = 2, 12
-			t.Address, t.AddressRows = info.Features.Address && width == addressLanes, 16
+			if info.Features.Address && width == addressLanes {
+				t.Address, t.AddressRows = true, 16
+				t.LaneRows = 1 // 12 sums, weights and an activation fit a processor's 16 registers
+			}
 		}
 		return t
 	}
