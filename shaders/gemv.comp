@@ -3,7 +3,7 @@
 //
 // One workgroup takes ROWS rows and TOKS tokens; its lanes run along k. With NORM the input is the residual h and the
 // RMS norm is applied on the way: x[k] = gain[k] h[k] rsqrt(mean(h^2) + eps); the root is taken out of the sum, so the
-// norm costs no pass of its own. With -DADDRESS there is one token, and weights are read through the slab's address.
+// norm costs no pass of its own. With -DADDRESS there is one token, and all is read through addresses.
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
@@ -18,14 +18,13 @@ layout(constant_id = 4) const uint NORM = 0u;
 #include "weights.glsl"
 #include "math.glsl"
 #ifdef ADDRESS
-#define ACTIVATIONS LOAD2
-vec2 floats(const LOAD2 v) { return uintBitsToFloat(words(v)); }
-#else
-#define ACTIVATIONS LOAD4
+layout(constant_id = 5) const uint SPAN = 4u;
+layout(constant_id = 6) const bool TOUCH = true;
+#include "spread.glsl"
 #endif
 
-layout(set = 0, binding = 1, std430) readonly restrict buffer X { ACTIVATIONS x[]; };
-layout(set = 0, binding = 2, std430) readonly restrict buffer Gain { ACTIVATIONS gain[]; };
+layout(set = 0, binding = 1, std430) readonly restrict buffer X { LOAD4 x[]; };
+layout(set = 0, binding = 2, std430) readonly restrict buffer Gain { LOAD4 gain[]; };
 layout(set = 0, binding = 3, std430) readonly restrict buffer Bias { float bias[]; };
 layout(set = 0, binding = 4, std430) restrict buffer Y { float y[]; };
 
@@ -41,7 +40,7 @@ layout(push_constant) uniform Push {
     float columns; // of the matrix before padding, for the mean
     float eps;
 #ifdef ADDRESS
-    uvec2 slab; // where it lies
+    uvec2 slab, x, gain; // where they lie; of x the token's row
 #endif
 } p;
 
@@ -49,11 +48,11 @@ float squares[TOKS];
 uint tokens_at;
 
 #ifdef ADDRESS
-vec2 activation(const uint i) {
-    vec2 v = floats(x[p.token0 * p.x_stride * 2u + i]);
+float activation(const uint64_t at) {
+    float v = spread_floats(packUint2x32(p.x) + at, 8u);
     if (NORM != 0u) {
-        squares[0] += dot(v, v);
-        v *= floats(gain[i]);
+        squares[0] = fma(v, v, squares[0]);
+        v *= spread_floats(packUint2x32(p.gain) + at, 8u);
     }
     return v;
 }
@@ -73,13 +72,18 @@ vec4 activation(const uint t, const uint i) {
 #include "team.glsl"
 #ifdef ADDRESS
 #include "rowdot_address.glsl"
+// The last workgroup takes rows of the one before once more rather than read past the end; it does not store them.
+uint first_row() { return min(gl_WorkGroupID.x * ROWS, p.rows - ROWS); }
+bool own_row(const uint row) { return row >= gl_WorkGroupID.x * ROWS && row < p.rows; }
 #else
 #include "rowdot.glsl"
+uint first_row() { return gl_WorkGroupID.x * ROWS; }
+bool own_row(const uint row) { return row < p.rows; }
 #endif
 
 void main() {
     weights_begin();
-    const uint first = gl_WorkGroupID.x * ROWS;
+    const uint first = first_row();
     tokens_at = gl_WorkGroupID.y * TOKS;
     [[unroll]] for (uint t = 0u; t < TOKS; t++) squares[t] = 0.0;
 
@@ -99,7 +103,7 @@ void main() {
         }
         const uint row = first + mine / TOKS;
         const uint token = tokens_at + mine % TOKS;
-        if (mine < ROWS * TOKS && row < p.rows && token < p.tokens) {
+        if (mine < ROWS * TOKS && own_row(row) && token < p.tokens) {
             const uint at = token * p.y_stride + p.row0 + row;
             if (NORM != 0u) v *= inversesqrt(square / p.columns + p.eps);
             if (p.epilogue == 1u) v += y[at];

@@ -18,14 +18,13 @@ const uint TOKS = 1u;
 #include "weights.glsl"
 #include "math.glsl"
 #ifdef ADDRESS
-#define ACTIVATIONS LOAD2
-vec2 floats(const LOAD2 v) { return uintBitsToFloat(words(v)); }
-#else
-#define ACTIVATIONS LOAD4
+layout(constant_id = 4) const uint SPAN = 4u;
+layout(constant_id = 5) const bool TOUCH = true;
+#include "spread.glsl"
 #endif
 
-layout(set = 0, binding = 1, std430) readonly restrict buffer H { ACTIVATIONS h[]; };
-layout(set = 0, binding = 2, std430) readonly restrict buffer Gain { ACTIVATIONS gain[]; };
+layout(set = 0, binding = 1, std430) readonly restrict buffer H { LOAD4 h[]; };
+layout(set = 0, binding = 2, std430) readonly restrict buffer Gain { LOAD4 gain[]; };
 layout(set = 0, binding = 3, std430) readonly restrict buffer ConvW { float conv_w[]; }; // [inner][CONV]
 layout(set = 0, binding = 4, std430) readonly restrict buffer ConvB { float conv_b[]; };
 layout(set = 0, binding = 5, std430) restrict buffer Columns { float columns[]; };       // [inner][CONV-1], oldest first
@@ -40,29 +39,37 @@ layout(push_constant) uniform Push {
     float hidden;
     float eps;
 #ifdef ADDRESS
-    uvec2 slab; // where it lies
+    uvec2 slab, h, gain; // where they lie
 #endif
 } p;
 
 float squares;
 
 #ifdef ADDRESS
-vec2 activation(const uint i) {
-    const vec2 v = floats(h[i]);
+float activation(const uint64_t at) {
+    const float v = spread_floats(packUint2x32(p.h) + at, 8u);
+    squares = fma(v, v, squares);
+    return v * spread_floats(packUint2x32(p.gain) + at, 8u);
+}
 #else
 vec4 activation(const uint t, const uint i) {
     const vec4 v = floats(h[i]);
-#endif
     squares += dot(v, v);
     return v * floats(gain[i]);
 }
+#endif
 
 #define TEAM_VALUES (ROWS + 1u)
 #include "team.glsl"
 #ifdef ADDRESS
 #include "rowdot_address.glsl"
+// The last workgroup takes rows of the one before once more rather than read past the end; it does not store them.
+uint first_row() { return min(gl_WorkGroupID.x * ROWS, p.rows - ROWS); }
+bool own_row(const uint row) { return row >= gl_WorkGroupID.x * ROWS && row < p.rows; }
 #else
 #include "rowdot.glsl"
+uint first_row() { return gl_WorkGroupID.x * ROWS; }
+bool own_row(const uint row) { return row < p.rows; }
 #endif
 
 // finish takes row `row` of in_proj on: of the gate, or of what is convolved.
@@ -84,7 +91,7 @@ void finish(const uint row, const float v) {
 
 void main() {
     weights_begin();
-    const uint first = gl_WorkGroupID.x * ROWS;
+    const uint first = first_row();
     squares = 0.0;
     rowdot(first, p.rows, p.units);
     sums[ROWS] = squares;
@@ -97,6 +104,6 @@ void main() {
         [[unroll]] for (uint r = from; r < min(from + LOCAL, ROWS); r++)
             if (gl_LocalInvocationIndex == r - from) mine = sums[r];
         const uint local = from + gl_LocalInvocationIndex;
-        if (local < ROWS && first + local < p.rows) finish(p.row0 + first + local, mine * root);
+        if (local < ROWS && own_row(first + local)) finish(p.row0 + first + local, mine * root);
     }
 }

@@ -209,13 +209,24 @@ func (e *Encoder) multi(local int) uint32 {
 	return 0
 }
 
-// through picks the variant of a shader for a slab of a matrix that meets one token, and what it is pushed besides.
-func (e *Encoder) through(shader string, m *Matrix, s Slab) (string, []any) {
+// through picks the variant of a shader for a slab of a matrix that meets one token: its constants behind the given
+// ones, and what it is pushed behind the rest, which are the addresses of the slab and of the views.
+func (e *Encoder) through(shader string, m *Matrix, s Slab, constants []uint32, views ...vulkan.View) (string, []uint32, []any) {
 	if !e.set.tune.addressed(m.DType) {
-		return m.shader(shader + e.wide()), nil
+		return m.shader(shader + e.wide()), constants, nil
 	}
-	at := s.Weights.Address()
-	return m.shader(shader + "_address"), []any{uint32(at), uint32(at >> 32)}
+	var push []any
+	for _, v := range append([]vulkan.View{s.Weights}, views...) {
+		at := v.Address()
+		push = append(push, uint32(at), uint32(at>>32))
+	}
+	span := uint32(1) // times 32 columns
+	if Padded(m.Cols)%128 == 0 {
+		span = 4
+	}
+	const lines = 16 * 64 // the least whose cache lines are asked for ahead
+	touch := flag(e.set.tune.slabRows(m, s)*m.units()*16 >= lines)
+	return m.shader(shader + "_address"), append(constants, span, touch), push
 }
 
 // wide picks the variants with 64-bit loads.

@@ -156,7 +156,12 @@ func TestDefaultTuning(t *testing.T) {
 		if tune.Address {
 			t.Errorf("%s, subgroups of %d to %d: weights by address on a device that has none", c.kind, c.least, c.most)
 		}
-		tune = DefaultTuning(vulkan.DeviceInfo{Type: c.kind, Features: vulkan.Features{Int64: c.int64, Address: true},
+		tune = DefaultTuning(vulkan.DeviceInfo{Type: c.kind, Features: vulkan.Features{Int64: c.int64, Address: true, Int8: true, Int16: true, Storage8: true},
+			Limits: vulkan.Limits{MinSubgroup: c.least, MaxSubgroup: c.most}})
+		if tune.Address {
+			t.Errorf("%s, subgroups of %d to %d: weights by address on a device that cannot load 16 bits", c.kind, c.least, c.most)
+		}
+		tune = DefaultTuning(vulkan.DeviceInfo{Type: c.kind, Features: vulkan.Features{Int64: c.int64, Address: true, Int8: true, Int16: true, Storage8: true, Storage16: true},
 			Limits: vulkan.Limits{MinSubgroup: c.least, MaxSubgroup: c.most}})
 		if want := c.lanes && c.least == addressLanes; tune.Address != want {
 			t.Errorf("%s, subgroups of %d to %d: weights by address %v, want %v", c.kind, c.least, c.most, tune.Address, want)

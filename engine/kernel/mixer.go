@@ -30,16 +30,16 @@ func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h,
 		return
 	}
 	tune := e.set.tune
-	rows := tune.rows(inProj)
 	for i, s := range inProj.Slabs {
+		rows := tune.slabRows(inProj, s)
 		outX, outGate := vulkan.Out(x), vulkan.Out(gate)
 		if i > 0 {
 			outX, outGate = vulkan.InOut(x), vulkan.InOut(gate)
 		}
 		e.cost(2*float64(s.Rows)*float64(inProj.Cols), 2*inProj.Cols+s.Rows+s.Rows/2*3*conv.Width, s.Weights.Size)
-		shader, address := e.through("in_proj_step", inProj, s)
-		e.run(shader,
-			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(conv.Width)},
+		shader, constants, address := e.through("in_proj_step", inProj, s,
+			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(conv.Width)}, h, norm.Gain)
+		e.run(shader, constants,
 			ceil(s.Rows, rows), 1,
 			append([]any{inProj.units(), s.Rows, s.Row0, inner, float32(inProj.Cols), norm.Eps}, address...),
 			vulkan.In(s.Weights), vulkan.In(h), vulkan.In(norm.Gain),

@@ -79,7 +79,7 @@ func (e *Encoder) Project(a Project) {
 				weights, vulkan.In(a.X), vulkan.In(bias), out)
 			continue
 		}
-		rows, toks := tune.rows(a.W), 1
+		rows, toks := tune.slabRows(a.W, s), 1
 		if a.Tokens > 1 {
 			rows, toks = tune.ThinRows, tune.ThinTokens
 			if a.Tokens <= toks/2 {
@@ -90,12 +90,13 @@ func (e *Encoder) Project(a Project) {
 		if a.Norm != nil {
 			gain, norm, eps = a.Norm.Gain, 1, a.Norm.Eps
 		}
+		constants := []uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(toks), norm}
 		shader, address := a.W.shader("gemv"+e.wide()), []any(nil)
 		if a.Tokens == 1 {
-			shader, address = e.through("gemv", a.W, s)
+			x := a.X.Slice(int64(a.Token0*a.XStride)*4, int64(Padded(a.W.Cols))*4)
+			shader, constants, address = e.through("gemv", a.W, s, constants, x, gain)
 		}
-		e.run(shader,
-			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(toks), norm},
+		e.run(shader, constants,
 			ceil(s.Rows, rows), ceil(a.Tokens, toks),
 			append([]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps}, address...),
 			weights, vulkan.In(a.X), vulkan.In(gain), vulkan.In(bias), out)

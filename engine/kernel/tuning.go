@@ -40,6 +40,14 @@ type Tuning struct {
 // rows is how many rows of m a GEMV workgroup takes for one token.
 func (t Tuning) rows(m *Matrix) int { return t.rowsOf(m.DType) }
 
+// slabRows is the same of a slab of m: reading through its address stays inside it.
+func (t Tuning) slabRows(m *Matrix, s Slab) int {
+	if t.addressed(m.DType) {
+		return min(t.rows(m), s.Rows)
+	}
+	return t.rows(m)
+}
+
 func (t Tuning) rowsOf(d weights.DType) int {
 	if _, measured := t.RowsOf[d]; !measured && t.AddressRows > 0 && t.addressed(d) {
 		return t.AddressRows
@@ -60,6 +68,11 @@ func (t Tuning) boundRows(d weights.DType) int {
 
 // addressLanes is the lanes of the shaders that read weights through their address: each takes a word of 32 bytes.
 const addressLanes = 8
+
+// addresses says whether a device has what these shaders need: neighbouring values of every size.
+func addresses(f vulkan.Features) bool {
+	return f.Address && f.Int8 && f.Int16 && f.Storage8 && f.Storage16
+}
 
 // addressed says whether GEMV reads weights of a type through their address.
 func (t Tuning) addressed(d weights.DType) bool { return t.Address && storages[d].address }
@@ -98,7 +111,7 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 		t.Wide = info.Features.Int64
 		if lim := info.Limits; t.Wide && lim.MinSubgroup == lim.MaxSubgroup && width <= laneStep && laneStep%width == 0 {
 			t.LaneRows, t.LaneTokens = 2, 12
-			if info.Features.Address && width == addressLanes {
+			if width == addressLanes && addresses(info.Features) {
 				t.Address, t.AddressRows = true, 16
 				t.LaneRows = 1 // 12 sums, weights and an activation fit a processor's 16 registers
 			}

@@ -1,139 +1,185 @@
-// Dot products of ROWS weight rows with one activation row, lanes along the columns, for drivers that run shaders on the
-// CPU and keep what all lanes share in scalars (llvmpipe from Mesa 26 on).
+// Dot products of ROWS weight rows with one activation row, for drivers that run shaders on the CPU and keep what all lanes
+// share in scalars (llvmpipe from Mesa 26 on). Of each eight neighbouring columns a lane takes one.
 //
 // There a load at one lane's own place costs many times an addition. But loads at places that all lanes share are scalar,
-// and eight of neighbouring words, of which each lane takes one, become one load of a vector: if nothing checks bounds
-// between them, so weights are read through the slab's address. LOCAL is the subgroup's exact width: 8.
+// and eight neighbours, of which each lane takes one, become one load of a vector, if the compiler sees that they are
+// neighbours: at one 64-bit address plus constants, with no 32-bit index between, which might wrap, and no bounds checked.
+// So each plane of the weights (storage.go) is read through its own address, which moves by a stride from row to row, and
+// so are the activations. LOCAL is the subgroup's exact width: 8.
 //
-// The including file defines LOCAL, ROWS, the array `sums` (team.glsl), p.slab (the address), and
-//     vec2 activation(uint i)   // columns 2i and 2i+1 of the activation row
-// for each i once, of a whole step of columns; what stands in the padding must be finite (it meets zero weights).
+// The including file defines LOCAL, ROWS, the array `sums` (team.glsl), p.slab (the address), SPAN: how many times 32 columns
+// are taken at a time, of which rows are whole multiples (4 where PER is 32), TOUCH: whether
+// ROWS of them have 16 cache lines of the first plane, and
+//     float activation(uint64_t at)   // this lane's of the eight floats `at` bytes after the activation row's beginning
+// for each of a span; what stands in the padding must be finite (it meets zero weights). The slab has at least ROWS rows.
 #ifndef ROWDOT_ADDRESS_GLSL
 #define ROWDOT_ADDRESS_GLSL
 
-#extension GL_EXT_buffer_reference : require
-#extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_KHR_shader_subgroup_ballot : require
 
-layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Words { uint w[]; };
-
-#if PER == 32
-const uint STEP = 64u; // columns taken at a time
-#else
-const uint STEP = 32u;
-#endif
-
-// Taken is what a lane takes of a step of the activation row.
-struct Taken {
-#if PER == 32
-    vec4 low, high; // four columns for each half of its word's bytes
-    float lows, highs; // their sums
-#else
-    vec2 x[2];
-#endif
+// Place is where a span of one row lies in each plane, or how far the next row's lies from it.
+struct Place {
+    uint64_t low, high, scale, head;
 };
 
-// spread gives each lane one of eight neighbouring words.
-uint spread(Words b, const uint at) {
-    uint all[8];
-    [[unroll]] for (uint i = 0u; i < 8u; i++) all[i] = b.w[at + i]; // before the choice: a branch around a load would keep it single
-    uint mine = all[0];
-    [[unroll]] for (uint i = 1u; i < 8u; i++) mine = mix(mine, all[i], gl_SubgroupInvocationID == i);
-    return mine;
-}
-
-Taken take(const uint step) {
-    const uint lane = gl_SubgroupInvocationID;
-    Taken t;
-#if PER == 32
-    const uint at = step * (STEP / 2u) + 16u * (lane >> 2) + 2u * (lane & 3u);
-    t.low = vec4(activation(at), activation(at + 1u));
-    t.high = vec4(activation(at + 8u), activation(at + 9u));
-    t.lows = t.low.x + t.low.y + t.low.z + t.low.w;
-    t.highs = t.high.x + t.high.y + t.high.z + t.high.w;
-#else
-    [[unroll]] for (uint k = 0u; k < 2u; k++)
+// place is that of a number of units from the planes' beginnings on.
+Place place(const uint units) {
+    const uint64_t n = units;
+    Place at = Place(n * LOW_BYTES, 0ul, 0ul, 0ul);
 #ifdef W_Q8_0
-        t.x[k] = activation(step * (STEP / 2u) + 2u * lane + k);
-#else
-        t.x[k] = activation(step * (STEP / 2u) + 8u * k + lane);
+    at.scale = n; // 2 bytes for two units
+#elif defined(W_Q6_K)
+    at.high = n * 8ul;
+    at.scale = n * 2ul;
+    at.head = (n >> 3) * 2ul;
+#elif PER == 32
+    at.head = (n >> 3) * 16ul;
+    at.high = n * 4ul;
 #endif
+    return at;
+}
+
+// planes is where the planes of a slab of `count` units begin.
+Place planes(const uint64_t slab, const uint64_t count) {
+    Place at = Place(slab, slab, slab, slab);
+#ifdef W_Q8_0
+    at.scale += count * 16ul;
+#elif defined(W_Q6_K)
+    at.high += count * 16ul;
+    at.scale += count * 24ul;
+    at.head += count * 26ul;
+#elif PER == 32
+    at.head += count * 16ul;
+    at.high += count * 18ul;
 #endif
-    return t;
+    return at;
+}
+
+Place plus(const Place a, const Place b) { return Place(a.low + b.low, a.high + b.high, a.scale + b.scale, a.head + b.head); }
+
+// The activations of a span: taken[k] is of column 8 k + lane. What offsets of weights need of them stands beside.
+float taken[4u * SPAN];
+#ifdef W_Q6_K
+float offsets[2u * SPAN]; // -OFFSET times the sum of each two
+#elif PER == 32
+float totals[SPAN]; // of each four
+#endif
+
+void take(const uint64_t at) {
+    [[unroll]] for (uint k = 0u; k < 4u * SPAN; k++) taken[k] = activation(at + 32u * k);
+#ifdef W_Q6_K
+    [[unroll]] for (uint g = 0u; g < 2u * SPAN; g++) offsets[g] = -float(OFFSET) * (taken[2u * g] + taken[2u * g + 1u]);
+#elif PER == 32
+    [[unroll]] for (uint u = 0u; u < SPAN; u++) totals[u] = (taken[4u * u] + taken[4u * u + 1u]) + (taken[4u * u + 2u] + taken[4u * u + 3u]);
+#endif
 }
 
 #if PER == 32
-// ours is what belongs to this lane's unit of a step's two.
-uint ours(const uint first, const uint second) { return mix(first, second, gl_SubgroupInvocationID >= 4u); }
-
-// codes4 adds the codes of four bytes with their columns.
-float codes4(const uint c, const vec4 x, const float s) {
-    return fma(float(int(c & 255u)), x.x, fma(float(int(c >> 8 & 255u)), x.y, fma(float(int(c >> 16 & 255u)), x.z, fma(float(int(c >> 24)), x.w, s))));
+// bits_of are a code's high bits, in the places where they belong, from this lane's of a word of them.
+uint bits_of(const uint word, const uint k) {
+#ifdef W_Q6_K
+    const uint v = word >> (8u * (gl_SubgroupInvocationID & 3u) + 2u * (gl_SubgroupInvocationID >> 2));
+    return ((k & 1u) == 0u ? v << 4 : v) & 0x30u;
+#else
+    const uint v = word >> (8u * (gl_SubgroupInvocationID & 3u) + (gl_SubgroupInvocationID >> 2));
+    return (k < 2u ? v << (4u - 2u * k) : v >> (2u * k - 4u)) & 0x10u;
+#endif
 }
 #endif
 
-// along is this lane's part of a step of one row, whose first unit is the given one of the slab's count.
-float along(Words b, const uint unit, const uint count, const Taken t) {
-    const uint at = unit * (LOW_BYTES / 4u);
-    float s = 0.0;
+// along is this lane's part of a span of one row: r strides after the place, which is the given unit of its row.
+float along(const Place at, const Place stride, const uint r, const uint unit) {
+    const uint64_t low = at.low + r * stride.low;
+    float sum = 0.0;
 #if defined(W_Q8_0)
-    const int q = int(spread(b, at));
-    s = fma(float(q << 24 >> 24), t.x[0].x, s);
-    s = fma(float(q << 16 >> 24), t.x[0].y, s);
-    s = fma(float(q << 8 >> 24), t.x[1].x, s);
-    s = fma(float(q >> 24), t.x[1].y, s);
-    return s * unpackHalf2x16(b.w[4u * count + (unit >> 2)] >> (unit & 2u) * 8u).x;
-#elif PER == 32
-    const uint q = spread(b, at);
-    uint low = q & 0x0f0f0f0fu, high = q >> 4 & 0x0f0f0f0fu;
-#if defined(W_Q6_K)
-    const uint plane = 4u * count + 2u * unit, two = 2u * (gl_SubgroupInvocationID & 3u);
-    low |= (ours(b.w[plane], b.w[plane + 2u]) >> two & 0x03030303u) << 4;
-    high |= (ours(b.w[plane + 1u], b.w[plane + 3u]) >> two & 0x03030303u) << 4;
-    const uint scales = b.w[6u * count + (unit >> 1)];
-    const int pair = int(ours(scales << 16, scales));
-    s = float(pair << 8 >> 24) * codes4(low, t.low, -float(OFFSET) * t.lows);
-    s = fma(float(pair >> 24), codes4(high, t.high, -float(OFFSET) * t.highs), s);
-    return s * unpackHalf2x16(b.w[6u * count + count / 2u + (unit >> 4)] >> (unit & 8u) * 2u).x;
-#else
-#ifdef W_Q5_K
-    const uint plane = 4u * count + count / 2u + unit;
-    const uint fifth = ours(b.w[plane], b.w[plane + 1u]) >> (gl_SubgroupInvocationID & 3u);
-    low |= (fifth & 0x01010101u) << 4;
-    high |= fifth & 0x10101010u;
-#endif
-    const uint head = 4u * (count + (unit >> 3)), j = (unit & 7u) + (gl_SubgroupInvocationID >> 2);
-    const uint fours = ((unit & 4u) == 0u ? b.w[head + 1u] : b.w[head + 2u]) >> 8u * (j & 3u);
-    const uint twos = b.w[head + 3u] >> 4u * j;
-    const vec2 line = unpackHalf2x16(b.w[head]) * vec2(int((fours & 15u) | (twos & 3u) << 4), int((fours >> 4 & 15u) | (twos & 12u) << 2));
-    return fma(line.x, codes4(low, t.low, codes4(high, t.high, 0.0)), -line.y * (t.lows + t.highs));
-#endif
-#else
-    [[unroll]] for (uint k = 0u; k < 2u; k++) {
-        const uint q = spread(b, at + 8u * k);
-#ifdef W_F16
-        const vec2 w = unpackHalf2x16(q);
-#else
-        const vec2 w = uintBitsToFloat(uvec2(q << 16, q & 0xffff0000u));
-#endif
-        s = fma(w.x, t.x[k].x, s);
-        s = fma(w.y, t.x[k].y, s);
+    const float scales = unpackHalf2x16(uint(spread_halves(at.scale + r * stride.scale, SPAN))).x;
+    [[unroll]] for (uint u = 0u; u < SPAN; u++) {
+        float s = 0.0;
+        [[unroll]] for (uint k = 0u; k < 4u; k++) s = fma(float(int(spread_signed(low + 32u * u + 8u * k, 8u))), taken[4u * u + k], s);
+        sum = fma(s, subgroupBroadcast(scales, u), sum);
     }
-    return s;
+#elif PER == 32
+#ifdef W_Q6_K
+    const float line = float(int(spread_signed(at.scale + r * stride.scale, 8u)));
+#else
+    // Lanes 0 to 3 take the scales of four units, 4 to 7 their minima.
+    Words head = Words(at.head + r * stride.head);
+    const uint lane = gl_SubgroupInvocationID & 3u;
+    const bool least = gl_SubgroupInvocationID >= 4u;
+    const uint fours = (unit & 4u) == 0u ? head.w[1] : head.w[2];
+    const uint twos = head.w[3] >> 4u * (unit & 4u);
+    const uint code = (fours >> 8u * lane + (least ? 4u : 0u) & 15u) | (twos >> 4u * lane + (least ? 2u : 0u) & 3u) << 4;
+    const vec2 factors = unpackHalf2x16(head.w[0]);
+    const float line = float(int(code)) * (least ? -factors.y : factors.x);
 #endif
+#ifndef W_Q4_K
+    Words plane = Words(at.high + r * stride.high);
+#endif
+    [[unroll]] for (uint u = 0u; u < SPAN; u++) {
+        float s[2] = float[2](0.0, 0.0); // Q6_K: of each 16 columns
+#ifdef W_Q6_K
+        s[0] = offsets[2u * u];
+        s[1] = offsets[2u * u + 1u];
+#endif
+        [[unroll]] for (uint k = 0u; k < 4u; k++) {
+            const uint pair = uint(spread_bytes(low + 16u * u + 8u * (k & 1u), 8u));
+            uint c = k < 2u ? pair & 15u : pair >> 4;
+#ifdef W_Q5_K
+            c |= bits_of(plane.w[u], k);
+            const uint g = 0u;
+#elif defined(W_Q6_K)
+            c |= bits_of(plane.w[2u * u + (k >> 1)], k);
+            const uint g = k >> 1;
+#else
+            const uint g = 0u;
+#endif
+            s[g] = fma(float(int(c)), taken[4u * u + k], s[g]);
+        }
+#ifdef W_Q6_K
+        sum = fma(s[0], subgroupBroadcast(line, 2u * u), fma(s[1], subgroupBroadcast(line, 2u * u + 1u), sum));
+#else
+        sum = fma(s[0], subgroupBroadcast(line, u), fma(totals[u], subgroupBroadcast(line, 4u + u), sum));
+#endif
+    }
+#ifdef W_Q6_K
+    sum *= unpackHalf2x16(uint(Halves(at.head + r * stride.head).v[0])).x;
+#endif
+#else
+    [[unroll]] for (uint k = 0u; k < 4u * SPAN; k++) {
+        const uint w = uint(spread_halves(low + 16u * k, 8u));
+#ifdef W_F16
+        sum = fma(unpackHalf2x16(w).x, taken[k], sum);
+#else
+        sum = fma(uintBitsToFloat(w << 16), taken[k], sum);
+#endif
+    }
+#endif
+    return sum;
+}
+
+// touch asks for cache lines, at least 16, before they are needed: a processor waits for what is not
+// in its caches, and only for what its next few hundred instructions load does it wait at once.
+void touch(const uint64_t at, const uint lines) {
+    uint seen = 0u;
+    for (uint i = 0u; i < lines; i += 16u) {
+        Words b = Words(at + uint64_t(min(i, lines - 16u)) * 64ul);
+        [[unroll]] for (uint k = 0u; k < 16u; k++) seen |= b.w[16u * k];
+    }
+    if (p.rows == 0u) sums[0] = uintBitsToFloat(seen); // never so: only to keep the loads
 }
 
 // sums[r] = row first + r over this lane's columns only.
 void rowdot(const uint first, const uint rows, const uint units) {
-    Words b = Words(p.slab);
-    const uint steps = units * PER / STEP, step_units = STEP / PER;
+    const uint span_units = SPAN * 32u / PER, spans = units / span_units;
+    const Place begin = planes(packUint2x32(p.slab), rows * units), stride = place(units);
     [[unroll]] for (uint r = 0u; r < ROWS; r++) sums[r] = 0.0;
-    for (uint c = 0u; c < steps; c++) {
-        const Taken t = take(c);
+    if (TOUCH) touch(begin.low + uint64_t(first * units) * LOW_BYTES, ROWS * units * LOW_BYTES / 64u);
+    for (uint c = 0u; c < spans; c++) {
         // llvmpipe runs a loop's body once more when it is over, with no lane active: scalar loads must stay in bounds then.
-        const uint unit = min(c, steps - 1u) * step_units;
-        // Rows past the end repeat the last one: no branch around the loads; their sums are never stored.
-        [[unroll]] for (uint r = 0u; r < ROWS; r++)
-            sums[r] += along(b, min(first + r, rows - 1u) * units + unit, rows * units, t);
+        const uint now = min(c, spans - 1u), unit = now * span_units;
+        take(uint64_t(now) * (SPAN * 128u));
+        const Place at = plus(begin, place(first * units + unit));
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) sums[r] += along(at, stride, r, unit);
     }
 }
 
