@@ -12,8 +12,8 @@ import (
 // at the next start.
 const importing = 1
 
-// importStep is about how long other writers wait for an import.
-const importStep = 100 * time.Millisecond
+// importStep is about how long other writers wait for an import. Tests shorten it.
+var importStep = 100 * time.Millisecond
 
 // checkingShare is about how much of an import's time goes by before anything is
 // kept.
@@ -174,12 +174,14 @@ func importConversation(ctx context.Context, tx *sql.Tx, e *exportedConversation
 	if err := insertConversation(ctx, tx, c); err != nil {
 		return c, err
 	}
+	messages := make([]Message, 0, len(e.Messages))
 	for _, m := range e.Messages {
-		if err := insertMessage(ctx, tx, Message{ID: ids[m.ID], Conversation: c.ID, Parent: ids[m.Parent], Answers: ids[m.Answers], Role: m.Role,
+		messages = append(messages, Message{ID: ids[m.ID], Conversation: c.ID, Parent: ids[m.Parent], Answers: ids[m.Answers], Role: m.Role,
 			Content: m.Content, Status: m.Status, Problem: m.Problem.with(m.Error), Note: m.Note.with(""), Tokens: m.Tokens,
-			FirstToken: m.FirstToken, Duration: m.Duration, Model: m.Model, Created: m.Created}); err != nil {
-			return c, err
-		}
+			FirstToken: m.FirstToken, Duration: m.Duration, Model: m.Model, Created: m.Created})
+	}
+	if err := insertMessages(ctx, tx, messages...); err != nil {
+		return c, err
 	}
 	for _, d := range e.Documents {
 		if err := insertDocument(ctx, tx, Document{ID: NewID(), Conversation: c.ID, Message: ids[d.Message], Path: d.Path, Name: d.Name, Title: d.Title,

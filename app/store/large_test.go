@@ -130,12 +130,7 @@ func fillConversation(ctx context.Context, tx *sql.Tx, r *rand.Rand, number int)
 	if err := insertConversation(ctx, tx, conv); err != nil {
 		return err
 	}
-	for _, m := range list {
-		if err := insertMessage(ctx, tx, m); err != nil {
-			return err
-		}
-	}
-	return nil
+	return insertMessages(ctx, tx, list...)
 }
 
 // quickest gives the shortest of several runs, for a busy machine's sake.

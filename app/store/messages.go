@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -24,23 +26,37 @@ func (s *Store) AddMessage(ctx context.Context, m Message) (Message, error) {
 			string(m.ID), m.Created.UnixMilli(), string(m.Conversation)); err != nil {
 			return err
 		}
-		return insertMessage(ctx, tx, m)
+		return insertMessages(ctx, tx, m)
 	})
 }
 
-func insertMessage(ctx context.Context, tx *sql.Tx, m Message) error {
-	switch {
-	case m.Role != User && m.Role != Assistant && m.Role != System:
-		return invalid("a message by nobody")
-	case m.Status != Pending && m.Status != Streaming && m.Status != Done && m.Status != Stopped && m.Status != Failed:
-		return invalid("a message of no status")
+// insertTogether is how many messages one statement inserts: at the end of each
+// the full-text index writes what it has of new, and merges the pieces.
+const insertTogether = 500
+
+// insertMessages adds messages to conversations. A parent may come after what
+// is below it.
+func insertMessages(ctx context.Context, tx *sql.Tx, list ...Message) error {
+	for some := range slices.Chunk(list, insertTogether) {
+		const values = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		args := make([]any, 0, len(some)*strings.Count(values, "?"))
+		for _, m := range some {
+			switch {
+			case m.Role != User && m.Role != Assistant && m.Role != System:
+				return invalid("a message by nobody")
+			case m.Status != Pending && m.Status != Streaming && m.Status != Done && m.Status != Stopped && m.Status != Failed:
+				return invalid("a message of no status")
+			}
+			args = append(args, string(m.ID), string(m.Conversation), m.Parent.null(), string(m.Answers), string(m.Role), m.Content, string(m.Status),
+				m.Problem.Text, noteText(m.Problem.kept()), noteText(m.Note), m.Tokens, int64(m.FirstToken), int64(m.Duration), m.Model,
+				m.Created.UnixMilli())
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO messages(id, conversation, parent, answers, role, content, status, error, problem, note, tokens,
+			first_token, duration, model, created) VALUES `+values+strings.Repeat(`, `+values, len(some)-1), args...); err != nil {
+			return err
+		}
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO messages(id, conversation, parent, answers, role, content, status, error, problem, note, tokens,
-		first_token, duration, model, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		string(m.ID), string(m.Conversation), m.Parent.null(), string(m.Answers), string(m.Role), m.Content, string(m.Status), m.Problem.Text,
-		noteText(m.Problem.kept()), noteText(m.Note), m.Tokens,
-		int64(m.FirstToken), int64(m.Duration), m.Model, m.Created.UnixMilli())
-	return err
+	return nil
 }
 
 const selectMessage = `SELECT id, conversation, ifnull(parent, ''), answers, role, content, status, problem, error, note, tokens, first_token,
@@ -127,16 +143,19 @@ func (s *Store) Fork(ctx context.Context, message ID, title string) (Conversatio
 		if err := insertConversation(ctx, tx, c); err != nil {
 			return err
 		}
+		var copied []Message
 		for _, m := range path {
-			from := m.ID
 			m.ID, m.Conversation, m.Parent, m.Answers = copies[m.ID], c.ID, copies[m.Parent], copies[m.Answers]
 			if m.Status == Pending || m.Status == Streaming {
 				m.Status = Stopped
 			}
-			if err := insertMessage(ctx, tx, m); err != nil {
-				return err
-			}
-			if err := shareStates(ctx, tx, "message", from, m.ID, c.ID); err != nil {
+			copied = append(copied, m)
+		}
+		if err := insertMessages(ctx, tx, copied...); err != nil {
+			return err
+		}
+		for i, m := range path {
+			if err := shareStates(ctx, tx, "message", m.ID, copied[i].ID, c.ID); err != nil {
 				return err
 			}
 		}
