@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -162,48 +161,6 @@ func TestFork(t *testing.T) {
 	}
 	ok(t, growing.Finish(Result{Status: Done}))
 }
-
-func TestDelete(t *testing.T) {
-	s, ctx := openNew(t), t.Context()
-	a, b := conversation(t, s, "a"), conversation(t, s, "b")
-	say(t, s, a.ID, "", User, "x")
-	titles := func(l Listing) string {
-		var all string
-		for _, c := range must(s.Conversations(ctx, l))(t) {
-			all += c.Title
-		}
-		return all
-	}
-	before := must(s.Conversation(ctx, a.ID))(t)
-	ok(t, s.DeleteConversations(ctx, a.ID))
-	if titles(Listing{}) != "b" || titles(Listing{Deleted: true}) != "a" {
-		t.Error("not deleted")
-	}
-	if c := must(s.Conversation(ctx, a.ID))(t); c.Deleted.IsZero() {
-		t.Error("does not say that it is deleted")
-	}
-	if n := must(s.Purge(ctx, time.Now().Add(-time.Hour)))(t); n != 0 {
-		t.Error("purged too early")
-	}
-	ok(t, s.RestoreConversations(ctx, a.ID))
-	if after := must(s.Conversation(ctx, a.ID))(t); after.Leaf != before.Leaf || !after.Deleted.IsZero() || titles(Listing{Deleted: true}) != "" {
-		t.Errorf("restored %+v", after)
-	}
-	if err := s.DeleteConversations(ctx, b.ID, "none"); !errors.Is(err, ErrNotFound) || len(titles(Listing{})) != 2 {
-		t.Errorf("deleted one of two: %v", err)
-	}
-	ok(t, s.DeleteConversations(ctx, a.ID, b.ID))
-	if n := must(s.Purge(ctx, time.Now().Add(time.Hour)))(t); n != 2 {
-		t.Errorf("purged %d", n)
-	}
-	if err := s.RestoreConversations(ctx, a.ID); !errors.Is(err, ErrNotFound) {
-		t.Errorf("restored what was purged: %v", err)
-	}
-	if n := must(row(ctx, s.reader, "", value[int], `SELECT count(*) FROM messages`))(t); n != 0 {
-		t.Errorf("%d messages left", n)
-	}
-}
-
 func TestAnswer(t *testing.T) {
 	s, ctx := openNew(t), t.Context()
 	c := conversation(t, s, "")
@@ -352,27 +309,6 @@ func TestFullDisk(t *testing.T) {
 	ok(t, a.Finish(Result{Status: Done}))
 	if got := must(s.Message(ctx, m.ID))(t); got.Content != text || got.Status != Done {
 		t.Errorf("%d bytes, %s", len(got.Content), got.Status)
-	}
-	whole(t, s)
-}
-
-// What is purged gives its place on the disk back.
-func TestShrinks(t *testing.T) {
-	s, ctx := openNew(t), t.Context()
-	for range 20 {
-		say(t, s, conversation(t, s, "").ID, "", User, strings.Repeat("much text 字 ", 10_000))
-	}
-	ok(t, s.emptyLog(ctx))
-	size := func() int64 { return must(os.Stat(s.path()))(t).Size() }
-	before := size()
-	for _, c := range must(s.Conversations(ctx, Listing{}))(t) {
-		ok(t, s.DeleteConversations(ctx, c.ID))
-	}
-	must(s.Purge(ctx, time.Now().Add(time.Hour)))(t)
-	for deadline := time.Now().Add(time.Minute); size() > before/2; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d bytes of %d", size(), before)
-		}
 	}
 	whole(t, s)
 }

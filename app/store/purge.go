@@ -72,6 +72,12 @@ func (s *Store) purge(ctx context.Context, ids []string, before time.Time) (n in
 	const op = "purge conversations"
 	for _, id := range ids { // one at a time, to let other writers in between
 		err := s.write(ctx, op, func(tx *sql.Tx) error {
+			// Message by message: below its parent each would be deleted within the
+			// other's deletion, and SQLite goes no deeper than 1000.
+			if _, err := tx.ExecContext(ctx, `UPDATE messages SET parent = NULL WHERE parent IS NOT NULL
+				AND conversation = (SELECT id FROM conversations WHERE id = ? AND deleted < ?)`, id, before.UnixMilli()); err != nil {
+				return err
+			}
 			result, err := tx.ExecContext(ctx, `DELETE FROM conversations WHERE id = ? AND deleted < ?`, id, before.UnixMilli())
 			if err != nil {
 				return err
