@@ -286,8 +286,12 @@ func TestReadersAndWriter(t *testing.T) {
 			}
 		}()
 	}
+	steps := 60
+	if testing.Short() {
+		steps = 20
+	}
 	parent := ID("")
-	for range 60 {
+	for range steps {
 		m := must(s.AddMessage(ctx, Message{Conversation: c.ID, Parent: parent, Role: Assistant, Status: Pending}))(t)
 		a := must(s.StartAnswer(ctx, m.ID))(t)
 		for range 5 {
@@ -301,7 +305,7 @@ func TestReadersAndWriter(t *testing.T) {
 	for range 4 {
 		ok(t, <-done)
 	}
-	if n := len(must(s.Tree(ctx, c.ID))(t).Path()); n != 60 || !slices.IsSorted(stateFiles(t, s)) {
+	if n := len(must(s.Tree(ctx, c.ID))(t).Path()); n != steps || !slices.IsSorted(stateFiles(t, s)) {
 		t.Errorf("%d messages", n)
 	}
 }
