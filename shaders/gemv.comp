@@ -72,18 +72,15 @@ vec4 activation(const uint t, const uint i) {
 #include "team.glsl"
 #ifdef ADDRESS
 #include "rowdot_address.glsl"
-// The last workgroup takes rows of the one before once more rather than read past the end; it does not store them.
-uint first_row() { return min(gl_WorkGroupID.x * ROWS, p.rows - ROWS); }
-bool own_row(const uint row) { return row >= gl_WorkGroupID.x * ROWS && row < p.rows; }
 #else
 #include "rowdot.glsl"
-uint first_row() { return gl_WorkGroupID.x * ROWS; }
-bool own_row(const uint row) { return row < p.rows; }
 #endif
+#define SHARE ROWS
+#include "share.glsl"
 
 void main() {
     weights_begin();
-    const uint first = first_row();
+    const uint first = share_first(p.rows);
     tokens_at = gl_WorkGroupID.y * TOKS;
     [[unroll]] for (uint t = 0u; t < TOKS; t++) squares[t] = 0.0;
 
@@ -103,7 +100,7 @@ void main() {
         }
         const uint row = first + mine / TOKS;
         const uint token = tokens_at + mine % TOKS;
-        if (mine < ROWS * TOKS && own_row(row) && token < p.tokens) {
+        if (mine < ROWS * TOKS && shared_out(row, p.rows) && token < p.tokens) {
             const uint at = token * p.y_stride + p.row0 + row;
             if (NORM != 0u) v *= inversesqrt(square / p.columns + p.eps);
             if (p.epilogue == 1u) v += y[at];

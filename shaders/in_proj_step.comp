@@ -63,14 +63,11 @@ vec4 activation(const uint t, const uint i) {
 #include "team.glsl"
 #ifdef ADDRESS
 #include "rowdot_address.glsl"
-// The last workgroup takes rows of the one before once more rather than read past the end; it does not store them.
-uint first_row() { return min(gl_WorkGroupID.x * ROWS, p.rows - ROWS); }
-bool own_row(const uint row) { return row >= gl_WorkGroupID.x * ROWS && row < p.rows; }
 #else
 #include "rowdot.glsl"
-uint first_row() { return gl_WorkGroupID.x * ROWS; }
-bool own_row(const uint row) { return row < p.rows; }
 #endif
+#define SHARE ROWS
+#include "share.glsl"
 
 // finish takes row `row` of in_proj on: of the gate, or of what is convolved.
 void finish(const uint row, const float v) {
@@ -91,7 +88,7 @@ void finish(const uint row, const float v) {
 
 void main() {
     weights_begin();
-    const uint first = first_row();
+    const uint first = share_first(p.rows);
     squares = 0.0;
     rowdot(first, p.rows, p.units);
     sums[ROWS] = squares;
@@ -104,6 +101,6 @@ void main() {
         [[unroll]] for (uint r = from; r < min(from + LOCAL, ROWS); r++)
             if (gl_LocalInvocationIndex == r - from) mine = sums[r];
         const uint local = from + gl_LocalInvocationIndex;
-        if (local < ROWS && own_row(first + local)) finish(p.row0 + first + local, mine * root);
+        if (local < ROWS && shared_out(first + local, p.rows)) finish(p.row0 + first + local, mine * root);
     }
 }

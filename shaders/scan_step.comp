@@ -20,6 +20,11 @@ const uint TOKS = 1u;
 
 #include "weights.glsl"
 #include "math.glsl"
+#ifdef ADDRESS // dt_proj and what dt meets of it are read through addresses, and the rest asked for ahead through them
+layout(constant_id = 6) const uint SPAN = 4u;
+layout(constant_id = 7) const bool TOUCH = true;
+#include "spread.glsl"
+#endif
 
 layout(set = 0, binding = 1, std430) readonly restrict buffer DBC { LOAD4 dbc4[]; };    // dt | B | C
 layout(set = 0, binding = 2, std430) readonly restrict buffer DtB { float dt_b[]; };
@@ -38,18 +43,71 @@ layout(push_constant) uniform Push {
     uint rows;     // channels of this slab of dt_proj
     uint channel0; // first channel of the slab
     float eps;
+#ifdef ADDRESS
+    uint pad;
+    uvec2 slab, dbc, a2, s; // where they lie
+#endif
 } p;
 
 float dbc(const uint i) { return floats(dbc4[i >> 2])[i & 3u]; }
+#ifdef ADDRESS
+float activation(const uint64_t at) { return spread_floats(packUint2x32(p.dbc) + at, 8u); }
+#else
 vec4 activation(const uint t, const uint i) { return floats(dbc4[i]); }
+#endif
 
 #define TEAM_VALUES (ROWS > 3u ? ROWS : 3u)
 #include "team.glsl"
+#ifdef ADDRESS
+#include "rowdot_address.glsl"
+#else
 #include "rowdot.glsl"
+#endif
+#define SHARE CHANNELS
+#include "share.glsl"
 
 shared float b_now[STATE];
 shared float c_now[STATE];
 shared float delta_now[CHANNELS];
+
+#ifdef ADDRESS
+shared float x_now[CHANNELS];
+
+// along_states is the scan of 8 channels at a time whose states' 8 neighbours are a lane's each: loads of vectors.
+void along_states(const uint first) {
+    const uint lane = gl_SubgroupInvocationID;
+    for (uint c = lane; c < CHANNELS; c += 8u) {
+        const uint d = p.channel0 + first + c;
+        delta_now[c] = softplus(delta_now[c] + dt_b[d]);
+        x_now[c] = conv_x[d];
+    }
+    team_barrier();
+    float b[(STATE + 7u) / 8u], c_of[(STATE + 7u) / 8u];
+    [[unroll]] for (uint k = 0u; k < STATE / 8u; k++) {
+        b[k] = b_now[8u * k + lane];
+        c_of[k] = c_now[8u * k + lane];
+    }
+    [[dont_unroll]] for (uint c = 0u; c < CHANNELS; c += 8u) {
+        float mine = 0.0;
+        [[unroll]] for (uint i = 0u; i < 8u; i++) {
+            const uint channel = min(c + i, CHANNELS - 1u), from = (p.channel0 + first + channel) * STATE;
+            const float delta = delta_now[channel], delta_x = delta * x_now[channel];
+            const bool ours = c + i < CHANNELS && shared_out(first + channel, p.rows);
+            float sum = 0.0;
+            [[unroll]] for (uint k = 0u; k < STATE / 8u; k++) {
+                const uint64_t at = from * 4ul + 32u * k;
+                const float v = fma(exp2(delta * spread_floats(packUint2x32(p.a2) + at, 8u)), spread_floats(packUint2x32(p.s) + at, 8u), delta_x * b[k]);
+                if (ours) state[from + 8u * k + lane] = v;
+                sum = fma(v, c_of[k], sum);
+            }
+            sum = subgroupAdd(sum);
+            if (lane == i) mine = sum;
+        }
+        const uint row = first + c + lane, d = p.channel0 + row;
+        if (c + lane < CHANNELS && shared_out(row, p.rows)) y[d] = fma(d_skip[d], conv_x[d], mine) * gate[d];
+    }
+}
+#endif
 
 void main() {
     weights_begin();
@@ -73,17 +131,35 @@ void main() {
         c_now[n] = dbc(p.rank + STATE + n) * c_root;
     }
 
-    const uint first = gl_WorkGroupID.x * CHANNELS;
+    const uint first = share_first(p.rows);
+#ifdef ADDRESS
+    const uint lines = CHANNELS * STATE / 16u;
+    if (lines >= 16u) {
+        const uint64_t from = (p.channel0 + first) * STATE * 4ul;
+        touch(packUint2x32(p.a2) + from, lines);
+        touch(packUint2x32(p.s) + from, lines);
+    }
+#endif
     [[dont_unroll]] for (uint c = 0u; c < CHANNELS; c += ROWS) {
+#ifdef ADDRESS // the loop's body may run once more, with no lane active
+        rowdot(first + min(c, CHANNELS - ROWS), p.rows, p.units);
+#else
         rowdot(first + c, p.rows, p.units);
+#endif
         team_sum();
         [[unroll]] for (uint r = 0u; r < ROWS; r++)
             if (lane == r % LOCAL) delta_now[c + r] = sums[r] * dt_root;
     }
     team_barrier();
 
+#ifdef ADDRESS
+    if (STATE % 8u == 0u) {
+        along_states(first);
+        return;
+    }
+#endif
     [[dont_unroll]] for (uint c = lane; c < CHANNELS; c += LOCAL) {
-        if (first + c >= p.rows) break;
+        if (!shared_out(first + c, p.rows)) continue;
         const uint d = p.channel0 + first + c;
         const float delta = softplus(delta_now[c] + dt_b[d]);
         const float x = conv_x[d];

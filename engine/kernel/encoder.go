@@ -209,13 +209,15 @@ func (e *Encoder) multi(local int) uint32 {
 	return 0
 }
 
-// through picks the variant of a shader for a slab of a matrix that meets one token: its constants behind the given
-// ones, and what it is pushed behind the rest, which are the addresses of the slab and of the views.
-func (e *Encoder) through(shader string, m *Matrix, s Slab, constants []uint32, views ...vulkan.View) (string, []uint32, []any) {
+// through picks the variant of a shader for a slab of a matrix that meets one token, given the rows that a workgroup takes
+// at a time. Behind the given constants and push come what reading through addresses needs: those of the slab and the views.
+func (e *Encoder) through(shader string, m *Matrix, s Slab, rows int, constants []uint32, push []any, views ...vulkan.View) (string, []uint32, []any) {
 	if !e.set.tune.addressed(m.DType) {
-		return m.shader(shader + e.wide()), constants, nil
+		return m.shader(shader + e.wide()), constants, push
 	}
-	var push []any
+	if len(push)%2 != 0 {
+		push = append(push, uint32(0)) // addresses are aligned
+	}
 	for _, v := range append([]vulkan.View{s.Weights}, views...) {
 		at := v.Address()
 		push = append(push, uint32(at), uint32(at>>32))
@@ -225,7 +227,7 @@ func (e *Encoder) through(shader string, m *Matrix, s Slab, constants []uint32, 
 		span = 4
 	}
 	const lines = 16 * 64 // the least whose cache lines are asked for ahead
-	touch := flag(e.set.tune.slabRows(m, s)*m.units()*16 >= lines)
+	touch := flag(rows*m.units()*16 >= lines)
 	return m.shader(shader + "_address"), append(constants, span, touch), push
 }
 

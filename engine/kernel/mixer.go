@@ -37,11 +37,11 @@ func (e *Encoder) InProjStep(inProj *Matrix, norm Norm, conv Conv, inner int, h,
 			outX, outGate = vulkan.InOut(x), vulkan.InOut(gate)
 		}
 		e.cost(2*float64(s.Rows)*float64(inProj.Cols), 2*inProj.Cols+s.Rows+s.Rows/2*3*conv.Width, s.Weights.Size)
-		shader, constants, address := e.through("in_proj_step", inProj, s,
-			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(conv.Width)}, h, norm.Gain)
+		shader, constants, push := e.through("in_proj_step", inProj, s, rows,
+			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(conv.Width)},
+			[]any{inProj.units(), s.Rows, s.Row0, inner, float32(inProj.Cols), norm.Eps}, h, norm.Gain)
 		e.run(shader, constants,
-			ceil(s.Rows, rows), 1,
-			append([]any{inProj.units(), s.Rows, s.Row0, inner, float32(inProj.Cols), norm.Eps}, address...),
+			ceil(s.Rows, rows), 1, push,
 			vulkan.In(s.Weights), vulkan.In(h), vulkan.In(norm.Gain),
 			vulkan.In(conv.W), vulkan.In(conv.B), vulkan.InOut(conv.Columns), outX, outGate)
 	}
@@ -57,20 +57,22 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 		return
 	}
 	tune := e.set.tune
-	rows := min(tune.boundRows(dtProj.DType), tune.ScanChannels)
-	channels := ceil(tune.ScanChannels, rows) * rows
 	for i, slab := range dtProj.Slabs {
+		rows := min(tune.slabRows(dtProj, slab), tune.ScanChannels)
+		channels := ceil(tune.ScanChannels, rows) * rows
+		if tune.addressed(dtProj.DType) {
+			channels = max(1, min(channels, slab.Rows)/rows) * rows // of the slab, whole
+		}
 		out := vulkan.Out(y)
 		if i > 0 {
 			out = vulkan.InOut(y)
 		}
 		e.cost(2*float64(slab.Rows)*float64(dtProj.Cols)+6*float64(slab.Rows)*float64(s.State),
 			dtProj.Cols+slab.Rows*(3*s.State+5), slab.Weights.Size)
-		e.run(dtProj.shader("scan_step"+e.wide()),
-			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows),
-				uint32(channels), uint32(s.State), flag(s.Norm)},
-			ceil(slab.Rows, channels), 1,
-			[]any{dtProj.units(), s.Rank, slab.Rows, slab.Row0, s.Eps},
+		shader, constants, push := e.through("scan_step", dtProj, slab, rows,
+			[]uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(channels), uint32(s.State), flag(s.Norm)},
+			[]any{dtProj.units(), s.Rank, slab.Rows, slab.Row0, s.Eps}, dbc, s.A2, s.S)
+		e.run(shader, constants, ceil(slab.Rows, channels), 1, push,
 			vulkan.In(slab.Weights), vulkan.In(dbc), vulkan.In(s.DtB), vulkan.In(s.A2), vulkan.In(s.D),
 			vulkan.In(x), vulkan.In(gate), vulkan.InOut(s.S), out)
 	}

@@ -91,14 +91,14 @@ func (e *Encoder) Project(a Project) {
 			gain, norm, eps = a.Norm.Gain, 1, a.Norm.Eps
 		}
 		constants := []uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(toks), norm}
-		shader, address := a.W.shader("gemv"+e.wide()), []any(nil)
+		push := []any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps}
+		shader := a.W.shader("gemv" + e.wide())
 		if a.Tokens == 1 {
 			x := a.X.Slice(int64(a.Token0*a.XStride)*4, int64(Padded(a.W.Cols))*4)
-			shader, constants, address = e.through("gemv", a.W, s, constants, x, gain)
+			shader, constants, push = e.through("gemv", a.W, s, rows, constants, push, x, gain)
 		}
 		e.run(shader, constants,
-			ceil(s.Rows, rows), ceil(a.Tokens, toks),
-			append([]any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps}, address...),
+			ceil(s.Rows, rows), ceil(a.Tokens, toks), push,
 			weights, vulkan.In(a.X), vulkan.In(gain), vulkan.In(bias), out)
 	}
 }

@@ -49,16 +49,11 @@ func (t Tuning) slabRows(m *Matrix, s Slab) int {
 }
 
 func (t Tuning) rowsOf(d weights.DType) int {
-	if _, measured := t.RowsOf[d]; !measured && t.AddressRows > 0 && t.addressed(d) {
-		return t.AddressRows
-	}
-	return t.boundRows(d)
-}
-
-// boundRows is rowsOf where weights are read through their binding.
-func (t Tuning) boundRows(d weights.DType) int {
-	if rows, ok := t.RowsOf[d]; ok {
+	if rows, measured := t.RowsOf[d]; measured {
 		return rows
+	}
+	if t.AddressRows > 0 && t.addressed(d) {
+		return t.AddressRows
 	}
 	if t.Dense > 0 && storages[d].unit == 32 {
 		return t.Dense
