@@ -7,7 +7,8 @@
 //
 // With -DADDRESS they are loaded through their address, for drivers that keep what all lanes share in scalars (llvmpipe
 // from Mesa 26 on): one such load and nothing between it and the multiply-adds, where a load at each lane's own place, or
-// one whose bounds are checked, costs many times as much.
+// one whose bounds are checked, costs many times as much. Columns are constants from a token's 64-bit address: a 32-bit
+// index, which might wrap, would be computed for each.
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
@@ -42,7 +43,8 @@ layout(push_constant) uniform Push {
     uint x_stride; // of a token in x, in floats
     uint y_stride; // of a token in y, in floats
 #ifdef ADDRESS
-    uint x_low, x_high; // where it lies
+    uint pad;
+    uvec2 x; // where it lies
 #endif
 } p;
 
@@ -67,9 +69,10 @@ void main() {
 #endif
 #ifdef ADDRESS
             // llvmpipe runs a loop's body once more when it is over, with no lane active: scalar loads must stay in bounds then.
-            const uint column0 = min(u, p.units - UNITS) * PER + g * STEP;
-            uint at[TOKS];
-            [[unroll]] for (uint t = 0u; t < TOKS; t++) at[t] = min(from + t, p.tokens - 1u) * p.x_stride + column0;
+            const uint column0 = min(u, p.units - UNITS) * PER + min(g * STEP, PER * UNITS - STEP);
+            Floats x_of[TOKS];
+            [[unroll]] for (uint t = 0u; t < TOKS; t++)
+                x_of[t] = Floats(packUint2x32(p.x) + uint64_t(min(from + t, p.tokens - 1u) * p.x_stride + column0) * 4ul);
 #else
             float shares[TOKS * SHARE];
             [[unroll]] for (uint t = 0u; t < TOKS; t++) {
@@ -87,7 +90,7 @@ void main() {
                     [[unroll]] for (uint i = 0u; i < 4u; i++) {
                         const uint column = 4u * k + i;
 #ifdef ADDRESS
-                        const float v = Floats(uvec2(p.x_low, p.x_high)).v[at[t] + column];
+                        const float v = x_of[t].v[column];
 #else
                         const float v = subgroupBroadcast(shares[t * SHARE + column / LOCAL], column % LOCAL);
 #endif

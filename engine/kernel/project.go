@@ -71,7 +71,7 @@ func (e *Encoder) Project(a Project) {
 			shader, address := "gemm_rows", []any(nil)
 			if tune.Address {
 				at := a.X.Address()
-				shader, address = "gemm_rows_address", []any{uint32(at), uint32(at >> 32)}
+				shader, address = "gemm_rows_address", []any{uint32(0), uint32(at), uint32(at >> 32)}
 			}
 			e.run(a.W.shader(shader), []uint32{uint32(local), uint32(tune.LaneRows), uint32(toks)},
 				ceil(s.Rows, local*tune.LaneRows), ceil(a.Tokens, toks),
