@@ -28,7 +28,7 @@ type storage struct {
 	suffix string // of the shader variants
 	unit   int    // columns
 	planes []plane
-	// address: there are shaders that read a row through its address, two units of 16 bytes at a time; whole rows are such.
+	// address: there are shaders that read rows through their address, 32 columns at a time or 128.
 	address bool
 }
 

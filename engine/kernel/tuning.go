@@ -22,7 +22,7 @@ type Tuning struct {
 	FragmentFrom int      // tokens from which they serve
 
 	Wide    bool // shaders for drivers that run on the CPU: 64-bit loads, weights asked for ahead; needs 64-bit integers
-	Address bool // GEMV reads weights through their address, where storage.address, and the lane-a-row GEMM activations; needs Wide and subgroups of addressLanes, Local
+	Address bool // one token's shaders read through addresses, where storage.address, and the lane-a-row GEMM activations; needs Wide, addresses() and subgroups of addressLanes, Local
 
 	AddressRows int // Rows for these; 0: Rows
 
@@ -61,7 +61,7 @@ func (t Tuning) rowsOf(d weights.DType) int {
 	return t.Rows
 }
 
-// addressLanes is the lanes of the shaders that read weights through their address: each takes a word of 32 bytes.
+// addressLanes is the lanes of the shaders that read weights through their address: each takes one of as many neighbours.
 const addressLanes = 8
 
 // addresses says whether a device has what these shaders need: neighbouring values of every size.
