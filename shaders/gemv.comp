@@ -3,7 +3,7 @@
 //
 // One workgroup takes ROWS rows and TOKS tokens; its lanes run along k. With NORM the input is the residual h and the
 // RMS norm is applied on the way: x[k] = gain[k] h[k] rsqrt(mean(h^2) + eps); the root is taken out of the sum, so the
-// norm costs no pass of its own. With -DADDRESS there is one token, and all is read through addresses.
+// norm costs no pass of its own. With -DADDRESS all is read through addresses.
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
@@ -40,7 +40,7 @@ layout(push_constant) uniform Push {
     float columns; // of the matrix before padding, for the mean
     float eps;
 #ifdef ADDRESS
-    uvec2 slab, x, gain; // where they lie; of x the token's row
+    uvec2 slab, x, gain; // where they lie; of x the first token's row
 #endif
 } p;
 
@@ -48,10 +48,11 @@ float squares[TOKS];
 uint tokens_at;
 
 #ifdef ADDRESS
-float activation(const uint64_t at) {
-    float v = spread_floats(packUint2x32(p.x) + at, 8u);
+float activation(const uint t, const uint64_t at) {
+    const uint token = min(tokens_at + t, p.tokens - 1u);
+    float v = spread_floats(packUint2x32(p.x) + uint64_t(token * p.x_stride) * 16ul + at, 8u);
     if (NORM != 0u) {
-        squares[0] = fma(v, v, squares[0]);
+        squares[t] = fma(v, v, squares[t]);
         v *= spread_floats(packUint2x32(p.gain) + at, 8u);
     }
     return v;

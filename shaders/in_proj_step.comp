@@ -46,7 +46,7 @@ layout(push_constant) uniform Push {
 float squares;
 
 #ifdef ADDRESS
-float activation(const uint64_t at) {
+float activation(const uint t, const uint64_t at) {
     const float v = spread_floats(packUint2x32(p.h) + at, 8u);
     squares = fma(v, v, squares);
     return v * spread_floats(packUint2x32(p.gain) + at, 8u);

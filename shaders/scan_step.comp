@@ -51,7 +51,7 @@ layout(push_constant) uniform Push {
 
 float dbc(const uint i) { return floats(dbc4[i >> 2])[i & 3u]; }
 #ifdef ADDRESS
-float activation(const uint64_t at) { return spread_floats(packUint2x32(p.dbc) + at, 8u); }
+float activation(const uint t, const uint64_t at) { return spread_floats(packUint2x32(p.dbc) + at, 8u); }
 #else
 vec4 activation(const uint t, const uint i) { return floats(dbc4[i]); }
 #endif

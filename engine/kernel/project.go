@@ -66,7 +66,8 @@ func (e *Encoder) Project(a Project) {
 				weights, vulkan.In(a.X), vulkan.In(bias), out)
 			continue
 		}
-		if tune.LaneRows > 0 && a.Tokens > 1 && a.Norm == nil && a.Token0 == 0 {
+		thin := tune.addressed(a.W.DType) && a.Tokens <= tune.AddressTokens
+		if tune.LaneRows > 0 && a.Tokens > 1 && !thin && a.Norm == nil && a.Token0 == 0 {
 			local, toks := tune.Local, tune.laneTokens(a.Tokens)
 			shader, address := "gemm_rows", []any(nil)
 			if tune.Address {
@@ -80,7 +81,12 @@ func (e *Encoder) Project(a Project) {
 			continue
 		}
 		rows, toks := tune.slabRows(a.W, s), 1
-		if a.Tokens > 1 {
+		switch {
+		case a.Tokens > 1 && thin:
+			for toks = 2; toks < a.Tokens && toks < 4; toks *= 2 {
+			}
+			rows = min(8, rows) // sums for each token
+		case a.Tokens > 1:
 			rows, toks = tune.ThinRows, tune.ThinTokens
 			if a.Tokens <= toks/2 {
 				toks /= 2 // half tiles, and no smaller ones: each size is a shader to compile
@@ -93,8 +99,8 @@ func (e *Encoder) Project(a Project) {
 		constants := []uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(toks), norm}
 		push := []any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps}
 		shader := a.W.shader("gemv" + e.wide())
-		if a.Tokens == 1 {
-			x := a.X.Slice(int64(a.Token0*a.XStride)*4, int64(Padded(a.W.Cols))*4)
+		if a.Tokens == 1 || thin {
+			x := a.X.Slice(int64(a.Token0*a.XStride)*4, int64((a.Tokens-1)*a.XStride+Padded(a.W.Cols))*4)
 			shader, constants, push = e.through("gemv", a.W, s, rows, constants, push, x, gain)
 		}
 		e.run(shader, constants,

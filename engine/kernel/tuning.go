@@ -24,7 +24,8 @@ type Tuning struct {
 	Wide    bool // shaders for drivers that run on the CPU: 64-bit loads, weights asked for ahead; needs 64-bit integers
 	Address bool // one token's shaders read through addresses, where storage.address, and the lane-a-row GEMM activations; needs Wide, addresses() and subgroups of addressLanes, Local
 
-	AddressRows int // Rows for these; 0: Rows
+	AddressRows   int // Rows for these; 0: Rows
+	AddressTokens int // up to how many tokens GEMV reads weights so; 0: one
 
 	Norm         int  // lanes of the norms
 	Conv         int  // lanes of the convolutions
@@ -107,7 +108,7 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 		if lim := info.Limits; t.Wide && lim.MinSubgroup == lim.MaxSubgroup && width <= laneStep && laneStep%width == 0 {
 			t.LaneRows, t.LaneTokens = 2, 12
 			if width == addressLanes && addresses(info.Features) {
-				t.Address, t.AddressRows = true, 16
+				t.Address, t.AddressRows, t.AddressTokens = true, 16, 8
 				t.LaneRows = 1 // 12 sums, weights and an activation fit a processor's 16 registers
 			}
 		}

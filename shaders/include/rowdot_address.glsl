@@ -1,4 +1,4 @@
-// Dot products of ROWS weight rows with one activation row, for drivers that run shaders on the CPU and keep what all lanes
+// Dot products of ROWS weight rows with TOKS activation rows, for drivers that run shaders on the CPU and keep what all lanes
 // share in scalars (llvmpipe from Mesa 26 on). Of each eight neighbouring columns a lane takes one.
 //
 // There a load at one lane's own place costs many times an addition. But loads at places that all lanes share are scalar,
@@ -7,10 +7,10 @@
 // So each plane of the weights (storage.go) is read through its own address, which moves by a stride from row to row, and
 // so are the activations. LOCAL is the subgroup's exact width: 8.
 //
-// The including file defines LOCAL, ROWS, the array `sums` (team.glsl), p.slab (the address), SPAN: how many times 32 columns
+// The including file defines LOCAL, ROWS, TOKS, the array `sums` (team.glsl), p.slab (the address), SPAN: how many times 32 columns
 // are taken at a time, of which rows are whole multiples (4 where PER is 32), TOUCH: whether
 // ROWS of them have 16 cache lines of the first plane, and
-//     float activation(uint64_t at)   // this lane's of the eight floats `at` bytes after the activation row's beginning
+//     float activation(uint token, uint64_t at)   // this lane's of the eight floats `at` bytes after a row's beginning
 // for each of a span; what stands in the padding must be finite (it meets zero weights). The slab has at least ROWS rows.
 #ifndef ROWDOT_ADDRESS_GLSL
 #define ROWDOT_ADDRESS_GLSL
@@ -57,21 +57,25 @@ Place planes(const uint64_t slab, const uint64_t count) {
 
 Place plus(const Place a, const Place b) { return Place(a.low + b.low, a.high + b.high, a.scale + b.scale, a.head + b.head); }
 
-// The activations of a span: taken[k] is of column 8 k + lane. What offsets of weights need of them stands beside.
-float taken[4u * SPAN];
+// The activations of a span: taken[k TOKS + t] is of column 8 k + lane. What offsets of weights need of them stands beside.
+float taken[4u * SPAN * TOKS];
 #ifdef W_Q6_K
-float offsets[2u * SPAN]; // -OFFSET times the sum of each two
+float offsets[2u * SPAN * TOKS]; // -OFFSET times the sum of each two
 #elif PER == 32
-float totals[SPAN]; // of each four
+float totals[SPAN * TOKS]; // of each four
 #endif
 
 void take(const uint64_t at) {
-    [[unroll]] for (uint k = 0u; k < 4u * SPAN; k++) taken[k] = activation(at + 32u * k);
+    [[unroll]] for (uint t = 0u; t < TOKS; t++) {
+        [[unroll]] for (uint k = 0u; k < 4u * SPAN; k++) taken[k * TOKS + t] = activation(t, at + 32u * k);
 #ifdef W_Q6_K
-    [[unroll]] for (uint g = 0u; g < 2u * SPAN; g++) offsets[g] = -float(OFFSET) * (taken[2u * g] + taken[2u * g + 1u]);
+        [[unroll]] for (uint g = 0u; g < 2u * SPAN; g++)
+            offsets[g * TOKS + t] = -float(OFFSET) * (taken[2u * g * TOKS + t] + taken[(2u * g + 1u) * TOKS + t]);
 #elif PER == 32
-    [[unroll]] for (uint u = 0u; u < SPAN; u++) totals[u] = (taken[4u * u] + taken[4u * u + 1u]) + (taken[4u * u + 2u] + taken[4u * u + 3u]);
+        [[unroll]] for (uint u = 0u; u < SPAN; u++)
+            totals[u * TOKS + t] = (taken[4u * u * TOKS + t] + taken[(4u * u + 1u) * TOKS + t]) + (taken[(4u * u + 2u) * TOKS + t] + taken[(4u * u + 3u) * TOKS + t]);
 #endif
+    }
 }
 
 #if PER == 32
@@ -87,16 +91,26 @@ uint bits_of(const uint word, const uint k) {
 }
 #endif
 
-// along is this lane's part of a span of one row: r strides after the place, which is the given unit of its row.
-float along(const Place at, const Place stride, const uint r, const uint unit) {
+// MEET adds a weight with the activations of its column, which is the k-th of this lane's. (As a function of an array it
+// would be copied at each of a thousand places.)
+#define MEET(s, weight, k)                                                                                     \
+    {                                                                                                         \
+        const float w = weight;                                                                               \
+        [[unroll]] for (uint t = 0u; t < TOKS; t++) s[t] = fma(w, taken[(k) * TOKS + t], s[t]);              \
+    }
+
+// along adds this lane's part of a span of row r, which lies r strides after the place, the given unit of its row.
+void along(const Place at, const Place stride, const uint r, const uint unit) {
     const uint64_t low = at.low + r * stride.low;
-    float sum = 0.0;
+    float sum[TOKS], s[TOKS];
+    [[unroll]] for (uint t = 0u; t < TOKS; t++) sum[t] = 0.0;
 #if defined(W_Q8_0)
     const float scales = unpackHalf2x16(uint(spread_halves(at.scale + r * stride.scale, SPAN))).x;
     [[unroll]] for (uint u = 0u; u < SPAN; u++) {
-        float s = 0.0;
-        [[unroll]] for (uint k = 0u; k < 4u; k++) s = fma(float(int(spread_signed(low + 32u * u + 8u * k, 8u))), taken[4u * u + k], s);
-        sum = fma(s, subgroupBroadcast(scales, u), sum);
+        [[unroll]] for (uint t = 0u; t < TOKS; t++) s[t] = 0.0;
+        [[unroll]] for (uint k = 0u; k < 4u; k++) MEET(s, float(int(spread_signed(low + 32u * u + 8u * k, 8u))), 4u * u + k)
+        const float scale = subgroupBroadcast(scales, u);
+        [[unroll]] for (uint t = 0u; t < TOKS; t++) sum[t] = fma(s[t], scale, sum[t]);
     }
 #elif PER == 32
 #ifdef W_Q6_K
@@ -116,45 +130,42 @@ float along(const Place at, const Place stride, const uint r, const uint unit) {
     Words plane = Words(at.high + r * stride.high);
 #endif
     [[unroll]] for (uint u = 0u; u < SPAN; u++) {
-        float s[2] = float[2](0.0, 0.0); // Q6_K: of each 16 columns
-#ifdef W_Q6_K
-        s[0] = offsets[2u * u];
-        s[1] = offsets[2u * u + 1u];
-#endif
+        [[unroll]] for (uint t = 0u; t < TOKS; t++) s[t] = 0.0;
         [[unroll]] for (uint k = 0u; k < 4u; k++) {
             const uint pair = uint(spread_bytes(low + 16u * u + 8u * (k & 1u), 8u));
             uint c = k < 2u ? pair & 15u : pair >> 4;
 #ifdef W_Q5_K
             c |= bits_of(plane.w[u], k);
-            const uint g = 0u;
 #elif defined(W_Q6_K)
             c |= bits_of(plane.w[2u * u + (k >> 1)], k);
-            const uint g = k >> 1;
-#else
-            const uint g = 0u;
+            if ((k & 1u) == 0u) [[unroll]] for (uint t = 0u; t < TOKS; t++) s[t] = offsets[(2u * u + (k >> 1)) * TOKS + t];
 #endif
-            s[g] = fma(float(int(c)), taken[4u * u + k], s[g]);
+            MEET(s, float(int(c)), 4u * u + k)
+#ifdef W_Q6_K // each 16 columns have a scale
+            const float scale = subgroupBroadcast(line, 2u * u + (k >> 1));
+            if ((k & 1u) == 1u) [[unroll]] for (uint t = 0u; t < TOKS; t++) sum[t] = fma(s[t], scale, sum[t]);
+#endif
         }
-#ifdef W_Q6_K
-        sum = fma(s[0], subgroupBroadcast(line, 2u * u), fma(s[1], subgroupBroadcast(line, 2u * u + 1u), sum));
-#else
-        sum = fma(s[0], subgroupBroadcast(line, u), fma(totals[u], subgroupBroadcast(line, 4u + u), sum));
+#ifndef W_Q6_K
+        const float scale = subgroupBroadcast(line, u), minimum = subgroupBroadcast(line, 4u + u);
+        [[unroll]] for (uint t = 0u; t < TOKS; t++) sum[t] = fma(s[t], scale, fma(totals[u * TOKS + t], minimum, sum[t]));
 #endif
     }
 #ifdef W_Q6_K
-    sum *= unpackHalf2x16(uint(Halves(at.head + r * stride.head).v[0])).x;
+    const float block = half_of(at.head + r * stride.head);
+    [[unroll]] for (uint t = 0u; t < TOKS; t++) sum[t] *= block;
 #endif
 #else
     [[unroll]] for (uint k = 0u; k < 4u * SPAN; k++) {
-        const uint w = uint(spread_halves(low + 16u * k, 8u));
+        const uint half_word = uint(spread_halves(low + 16u * k, 8u));
 #ifdef W_F16
-        sum = fma(unpackHalf2x16(w).x, taken[k], sum);
+        MEET(sum, unpackHalf2x16(half_word).x, k)
 #else
-        sum = fma(uintBitsToFloat(w << 16), taken[k], sum);
+        MEET(sum, uintBitsToFloat(half_word << 16), k)
 #endif
     }
 #endif
-    return sum;
+    [[unroll]] for (uint t = 0u; t < TOKS; t++) sums[r * TOKS + t] += sum[t];
 }
 
 // touch asks for cache lines, at least 16, before they are needed: a processor waits for what is not
@@ -168,18 +179,18 @@ void touch(const uint64_t at, const uint lines) {
     if (p.rows == 0u) sums[0] = uintBitsToFloat(seen); // never so: only to keep the loads
 }
 
-// sums[r] = row first + r over this lane's columns only.
+// sums[r * TOKS + t] = row first + r with token t, over this lane's columns only.
 void rowdot(const uint first, const uint rows, const uint units) {
     const uint span_units = SPAN * 32u / PER, spans = units / span_units;
     const Place begin = planes(packUint2x32(p.slab), rows * units), stride = place(units);
-    [[unroll]] for (uint r = 0u; r < ROWS; r++) sums[r] = 0.0;
+    [[unroll]] for (uint i = 0u; i < ROWS * TOKS; i++) sums[i] = 0.0;
     if (TOUCH) touch(begin.low + uint64_t(first * units) * LOW_BYTES, ROWS * units * LOW_BYTES / 64u);
     for (uint c = 0u; c < spans; c++) {
         // llvmpipe runs a loop's body once more when it is over, with no lane active: scalar loads must stay in bounds then.
         const uint now = min(c, spans - 1u), unit = now * span_units;
         take(uint64_t(now) * (SPAN * 128u));
         const Place at = plus(begin, place(first * units + unit));
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) sums[r] += along(at, stride, r, unit);
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) along(at, stride, r, unit);
     }
 }
 

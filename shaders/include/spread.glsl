@@ -27,4 +27,10 @@ SPREAD(spread_halves, uint16_t, Halves)
 SPREAD(spread_bytes, uint8_t, Bytes)
 SPREAD(spread_signed, int8_t, Signed)
 
+// half_of is the binary16 at an address.
+float half_of(const uint64_t at) {
+    Halves b = Halves(at);
+    return unpackHalf2x16(uint(b.v[0])).x;
+}
+
 #endif
