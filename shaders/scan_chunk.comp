@@ -49,8 +49,12 @@ void main() {
 
     float a[PART], s[PART];
     float skip = 0.0;
+    float next_dt = 0.0, next_x = 0.0, next_z = 0.0; // of the next token: asked for a token ahead of their use
     if (live) {
         skip = d_skip[d];
+        next_dt = delta[row0 * p.x_stride + d];
+        next_x = xy[row0 * p.x_stride + d];
+        next_z = z[row0 * p.z_stride + p.inner + d];
         [[unroll]] for (uint n = 0u; n < PART; n++) {
             a[n] = a2[at + n];
             s[n] = state[carried + n];
@@ -69,10 +73,12 @@ void main() {
         }
         for (uint i = 0u; i < steps; i++) {
             const uint t = row0 + from + i;
-            float dt = 0.0, xt = 0.0;
+            const float dt = next_dt, xt = next_x, zt = next_z;
             if (live) {
-                dt = delta[t * p.x_stride + d];
-                xt = xy[t * p.x_stride + d];
+                const uint next = row0 + min(from + i + 1u, p.tokens - 1u);
+                next_dt = delta[next * p.x_stride + d];
+                next_x = xy[next * p.x_stride + d];
+                next_z = z[next * p.z_stride + p.inner + d];
             }
             const float dx = dt * xt;
             const uint b_at = i * 2u * STATE + part * PART;
@@ -84,7 +90,7 @@ void main() {
             if (LANES > 1u) sum += subgroupShuffleXor(sum, 1u);
             if (LANES > 2u) sum += subgroupShuffleXor(sum, 2u);
             if (live && part == 0u)
-                xy[t * p.x_stride + d] = fma(skip, xt, sum) * silu(z[t * p.z_stride + p.inner + d]);
+                xy[t * p.x_stride + d] = fma(skip, xt, sum) * silu(zt);
         }
     }
     if (live)
