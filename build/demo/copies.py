@@ -79,6 +79,12 @@ def exercises(lib, pkgs, names, rng, count):
                else facts(rng, names) if kind == "facts" else find(rng, texts))
 
 
+def copied(text, summary, share=0.6):
+    """whether a summary takes most of its words, and two in a row, from the text"""
+    own, given, pairs = words(summary), words(text), lambda ws: set(zip(ws, ws[1:]))
+    return len(set(own) & set(given)) >= share * len(set(own)) > 0 and bool(pairs(own) & pairs(given))
+
+
 def short_summaries(pkgs, rng):
     """packages summed up from their first paragraph or sentence, twice those whose synopsis takes most of its words from there"""
     for name, syn, paras in pkgs:

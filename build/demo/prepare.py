@@ -16,6 +16,7 @@ SPECIAL = [f">>{w}<<" for w in "TITLE ABSTRACT INTRODUCTION SUMMARY COMMENT ANSW
 SPECIAL += ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 EOS, IM_START, IM_END = 11, 12, 13
 W_MARK, W_USER, W_TEXT, W_REPLY = 1, 2, 4, 8         # loss weights in quarters
+W_FAR = 24                                           # of the few replies that stand after long texts
 KIND = dict(books="book", booksum="book", debsum="package", debqa="package", squality="story", qmsum="meeting", chat="chat", recall="name")
 
 
@@ -48,6 +49,12 @@ def build(data, translation, rng):
         parts.setdefault("limits", []).extend((h, d) for _, d in limits.requests(texts, copies.vocabulary(some), names[h], rng, count))
     # The same texts again, some of whose replies go in circles for a while.
     parts["loops"] = [x for p in ("debqa", "debsum", "chat", "limits", "copy") for x in rng.sample(parts[p], min(len(parts[p]), 6000))]
+    # What is drawn from here on leaves the parts above as they were.
+    parts["debsum"] += [(h, d) for h, d in parts["debsum"] if not h and copies.copied(d[0][1], d[1][1])]
+    own = random.Random(2)
+    for h, count in ((False, 2400), (True, 40)):
+        texts = [d for held, d in parts["books"] if held == h]
+        parts.setdefault("far", []).extend((h, d) for _, d in recall.far(texts, names[h], own, count))
     print(f"{len(lib)} books, {len(pkgs)} packages, {len(names[False])} names; held-out books:", ", ".join(n for n, _ in lib if held_out("book", n)))
     return parts, names[True]
 
@@ -74,13 +81,13 @@ def train_tokenizer(parts, rng):
     return tok
 
 
-def spans(tok, doc, user=W_USER):
+def spans(tok, doc, user=W_USER, reply=W_REPLY):
     """[(token ids, loss weight)] of a document; a conversation in the chat format, the end mark weighing as the reply"""
     if isinstance(doc, str):
         return [(tok.encode(doc).ids, W_TEXT)]
     out = []
     for role, text in doc:
-        w = W_REPLY if role == "assistant" else user
+        w = reply if role == "assistant" else user
         out += [([IM_START] + tok.encode(role + "\n").ids, W_MARK), (tok.encode(text).ids, w),
                 ([IM_END], w if role == "assistant" else W_MARK), (tok.encode("\n").ids, W_MARK)]
     return out
@@ -93,11 +100,11 @@ def circling(tok, doc, rng):
     return out
 
 
-def write(tok, docs, path, user=W_USER, circles=None):
+def write(tok, docs, path, user=W_USER, circles=None, reply=W_REPLY):
     tokens, weights, lengths = [], [], []
     for d in docs:
         n = len(tokens)
-        for ids, w in circling(tok, d, circles) if circles else ((ids, [w] * len(ids)) for ids, w in spans(tok, d, user)):
+        for ids, w in circling(tok, d, circles) if circles else ((ids, [w] * len(ids)) for ids, w in spans(tok, d, user, reply)):
             tokens += ids; weights += w
         lengths.append(len(tokens) - n)
     np.savez(path, tokens=np.array(tokens, np.uint16), weights=np.array(weights, np.uint8), lengths=np.array(lengths, np.int64))
@@ -122,7 +129,7 @@ def main():
         train, val = [d for h, d in docs if not h], [d for h, d in docs if h]
         user = 0 if part == "copy" else W_USER                  # words drawn at random are not to be learned
         circles = rng if part == "loops" else None
-        n = write(tok, train, os.path.join(a.out, f"train_{part}.npz"), user, circles)
+        n = write(tok, train, os.path.join(a.out, f"train_{part}.npz"), user, circles, W_FAR if part == "far" else W_REPLY)
         m = write(tok, val, os.path.join(a.out, f"val_{part}.npz"), user, circles) if val else 0
         if not circles:                                         # as text they are parts that stand there already
             heldout[part] = val

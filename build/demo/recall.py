@@ -61,6 +61,26 @@ def fill(texts, rng, size):
     return sentences(t[a:a + size].replace("\n\n", " "))[1:-1]
 
 
+def far(texts, pool, rng, count):
+    """facts told in a long text or before it, and asked for one after the other: some 300 to 5,000 tokens lie between"""
+    for _ in range(count):
+        some = rng.sample(FACTS, rng.randint(1, 5))
+        who, paras, out = rng.sample(pool, len(some)), fill(texts, rng, int(2 ** rng.uniform(10, 14))), []
+        told = [f[0].format(w) for f, w in zip(some, who)]
+        cuts = sorted(rng.randrange(len(paras) + 1) for _ in told[1:])          # where the text is cut to tell another
+        paras = [" ".join(paras[a:b]) for a, b in zip([0] + cuts, cuts + [len(paras)])]
+        if rng.random() < 0.25:
+            out += turn(told[0], "Thank you, I will remember that.")
+            told[0] = ""
+        text, order = [t for pair in zip(told, paras) for t in pair], list(range(len(some)))
+        if rng.random() < 0.5:
+            rng.shuffle(order)
+        for k in order:
+            out += turn("\n\n".join(filter(None, text + [some[k][1]])), some[k][2].format(who[k]))
+            text = []
+        yield who[0], out
+
+
 def exercises(texts, pool, rng, count):
     """texts: books to fill in with; pool: names. The distances run from nothing to some thousand tokens."""
     sense = [s for t in texts for s in sentences(t.replace("\n\n", " ")) if 4 <= len(s.split()) <= 16]

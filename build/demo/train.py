@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 import ops
 from model import Config, Model, save
 
-SHARES = dict(books=0.23, debsum=0.22, debshort=0.11, debqa=0.07, booksum=0.06, squality=0.05, qmsum=0.02, chat=0.06, recall=0.07, copy=0.05,
-              builtin=0.02, limits=0.02, loops=0.02)
+SHARES = dict(books=0.22, debsum=0.23, debshort=0.10, debqa=0.07, booksum=0.06, squality=0.05, qmsum=0.02, chat=0.05, recall=0.05, far=0.10,
+              copy=0.04, builtin=0.02, limits=0.02, loops=0.02)
 
 
 class Stream:
@@ -100,7 +100,7 @@ class Muon:
 
 
 def validate(model, shares, a, rank, world):
-    """{part: nats a token} over all tokens of books and the replies of the rest"""
+    """{part: nats a token} over all tokens of books and the replies of the rest, of parts that have any in the tokens read"""
     ops.half_products, res = False, torch.zeros(len(shares), 2)
     parts = {p: i for i, p in enumerate(shares) if os.path.exists(os.path.join(a.data, f"val_{p}.npz"))}
     with torch.no_grad():
@@ -115,7 +115,7 @@ def validate(model, shares, a, rank, world):
     ops.half_products = a.half
     if world > 1:
         dist.all_reduce(res)
-    return {p: (res[i, 0] / res[i, 1].clamp(min=1)).item() for p, i in parts.items()}
+    return {p: (res[i, 0] / res[i, 1]).item() for p, i in parts.items() if res[i, 1] > 0}
 
 
 class Schedule:
