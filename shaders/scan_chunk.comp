@@ -71,7 +71,8 @@ void main() {
             subgroupMemoryBarrierShared();
             subgroupBarrier();
         }
-        for (uint i = 0u; i < steps; i++) {
+        uint i = 0u;
+        do {
             const uint t = row0 + from + i;
             const float dt = next_dt, xt = next_x, zt = next_z;
             if (live) {
@@ -91,7 +92,8 @@ void main() {
             if (LANES > 2u) sum += subgroupShuffleXor(sum, 2u);
             if (live && part == 0u)
                 xy[t * p.x_stride + d] = fma(skip, xt, sum) * silu(zt);
-        }
+            i++;
+        } while (i < steps);
     }
     if (live)
         [[unroll]] for (uint n = 0u; n < PART; n++) state[carried + n] = s[n];

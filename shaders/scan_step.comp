@@ -76,18 +76,23 @@ shared float x_now[CHANNELS];
 // along_states is the scan of 8 channels at a time whose states' 8 neighbours are a lane's each: loads of vectors.
 void along_states(const uint first) {
     const uint lane = gl_SubgroupInvocationID;
-    for (uint c = lane; c < CHANNELS; c += 8u) {
-        const uint d = p.channel0 + first + c;
-        delta_now[c] = softplus(delta_now[c] + dt_b[d]);
-        x_now[c] = conv_x[d];
-    }
+    uint of = 0u;
+    do {
+        const uint c = of + lane, d = p.channel0 + first + c;
+        if (c < CHANNELS) {
+            delta_now[c] = softplus(delta_now[c] + dt_b[d]);
+            x_now[c] = conv_x[d];
+        }
+        of += 8u;
+    } while (of < CHANNELS);
     team_barrier();
     float b[(STATE + 7u) / 8u], c_of[(STATE + 7u) / 8u];
     [[unroll]] for (uint k = 0u; k < STATE / 8u; k++) {
         b[k] = b_now[8u * k + lane];
         c_of[k] = c_now[8u * k + lane];
     }
-    [[dont_unroll]] for (uint c = 0u; c < CHANNELS; c += 8u) {
+    uint c = 0u;
+    [[dont_unroll]] do {
         float mine = 0.0;
         [[unroll]] for (uint i = 0u; i < 8u; i++) {
             const uint channel = min(c + i, CHANNELS - 1u), from = (p.channel0 + first + channel) * STATE;
@@ -105,7 +110,8 @@ void along_states(const uint first) {
         }
         const uint row = first + c + lane, d = p.channel0 + row;
         if (c + lane < CHANNELS && shared_out(row, p.rows)) y[d] = fma(d_skip[d], conv_x[d], mine) * gate[d];
-    }
+        c += 8u;
+    } while (c < CHANNELS);
 }
 #endif
 
@@ -140,16 +146,14 @@ void main() {
         touch(packUint2x32(p.s) + from, lines);
     }
 #endif
-    [[dont_unroll]] for (uint c = 0u; c < CHANNELS; c += ROWS) {
-#ifdef ADDRESS // the loop's body may run once more, with no lane active
-        rowdot(first + min(c, CHANNELS - ROWS), p.rows, p.units);
-#else
-        rowdot(first + c, p.rows, p.units);
-#endif
+    uint from = 0u;
+    [[dont_unroll]] do {
+        rowdot(first + from, p.rows, p.units);
         team_sum();
         [[unroll]] for (uint r = 0u; r < ROWS; r++)
-            if (lane == r % LOCAL) delta_now[c + r] = sums[r] * dt_root;
-    }
+            if (lane == r % LOCAL) delta_now[from + r] = sums[r] * dt_root;
+        from += ROWS;
+    } while (from < CHANNELS);
     team_barrier();
 
 #ifdef ADDRESS

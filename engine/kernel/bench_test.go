@@ -382,11 +382,11 @@ func cuts(dev *vulkan.Device) []cut {
 		{"default", DefaultTuning(dev.Info()), types},
 		{"gpu", DefaultTuning(vulkan.DeviceInfo{Type: vulkan.Discrete}), types},
 		{"odd", Tuning{Local: 12, Rows: 3, ThinRows: 3, ThinTokens: 3, Norm: 20, Conv: 5, ConvSpan: 3, ScanChannels: 7,
-			Scan: 12, ScanLanes: 2, Top: 24, Wide: dev.Info().Features.Int64}, []weights.DType{weights.BF16}},
+			Scan: 12, ScanLanes: 2, ScanSpan: 5, Top: 24, Wide: dev.Info().Features.Int64}, []weights.DType{weights.BF16}},
 	}
 	for i, team := range []int{4, 16, 32, 128} {
 		list = append(list, cut{fmt.Sprintf("team of %d", team), Tuning{Local: team, Rows: 2, ThinRows: 2, ThinTokens: 2,
-			Norm: team, Conv: team, ConvSpan: 1, ScanChannels: 5, Scan: team, ScanLanes: 4, Top: team, Draw: 4 * team, Few: i%2 == 0}, storageTypes[i : i+1]})
+			Norm: team, Conv: team, ConvSpan: 1, ScanChannels: 5, Scan: team, ScanLanes: 4, ScanSpan: 8, Top: team, Draw: 4 * team, Few: i%2 == 0}, storageTypes[i : i+1]})
 	}
 	return list
 }

@@ -77,8 +77,8 @@ func (e *Encoder) coopTile(rows, tokens int) (coopTile, bool) {
 // halfAlign separates the activations in binary16 from their scales; at least any device's alignment of bindings.
 const halfAlign = 256
 
-// HalfBytes is the scratch that matrix units need for activations [tokens][cols]: Project.Half.
-func HalfBytes(tokens, cols int) int64 { return halfScales(tokens, cols) + int64(tokens)*4 }
+// halfBytes is the scratch that matrix units need for activations [tokens][cols].
+func halfBytes(tokens, cols int) int64 { return halfScales(tokens, cols) + int64(tokens)*4 }
 
 func halfScales(tokens, cols int) int64 {
 	return (int64(tokens)*int64(Padded(cols))*2 + halfAlign - 1) / halfAlign * halfAlign
@@ -87,7 +87,7 @@ func halfScales(tokens, cols int) int64 {
 // onMatrixUnits tells whether cooperative matrices take this projection. Weights of f32 never: they would lose digits.
 func (e *Encoder) onMatrixUnits(a Project) bool {
 	tune := e.set.tune
-	return tune.Fragment.Width > 0 && a.Half.Size > 0 && a.Tokens >= tune.FragmentFrom &&
+	return tune.Fragment.Width > 0 && a.Scratch.Size > 0 && a.Tokens >= tune.FragmentFrom &&
 		a.Norm == nil && a.Token0 == 0 && a.W.DType != weights.F32
 }
 
@@ -95,7 +95,7 @@ func (e *Encoder) onMatrixUnits(a Project) bool {
 func (e *Encoder) projectCoop(a Project, bias vulkan.View, out vulkan.Arg) {
 	f, local := e.set.tune.Fragment, e.set.tune.Norm
 	at := halfScales(a.Tokens, a.W.Cols)
-	half, scale := a.Half.Slice(0, at), a.Half.Slice(at, int64(a.Tokens)*4)
+	half, scale := a.Scratch.Slice(0, at), a.Scratch.Slice(at, int64(a.Tokens)*4)
 	e.cost(0, a.Tokens*a.W.Cols, int64(a.Tokens)*int64(a.W.Cols)*2)
 	e.run("to_half", []uint32{uint32(local), e.multi(local)}, a.Tokens, 1,
 		[]any{Padded(a.W.Cols) / 4, a.W.Cols, a.XStride / 4},

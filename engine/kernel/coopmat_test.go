@@ -96,7 +96,7 @@ func TestMatrixUnits(t *testing.T) {
 			}
 			for name, p := range trials {
 				for what, ep := range epilogues {
-					p.epilogue, p.half = ep, true
+					p.epilogue, p.scratch = ep, asked
 					b.sub(name+", "+what, func(b bench) {
 						check(b, onUnits{p})
 						if p.w.Shape[0] > 1 && name != "tiny" && name != "huge" && name != "many tiles" {
@@ -107,7 +107,7 @@ func TestMatrixUnits(t *testing.T) {
 			}
 			b.sub("slabs", func(b bench) {
 				p := randomProjection(r, d, 87, odd(r, 99), 33, 0)
-				p.half = true
+				p.scratch = asked
 				checkSlabs(b, p, func(rows int) trial { p.slabRows = rows; return p })
 			})
 		})
@@ -120,7 +120,7 @@ func TestMatrixUnitsKeepF32(t *testing.T) {
 	tune := DefaultTuning(dev.Info())
 	tune.Fragment, tune.FragmentFrom = f, 1
 	p := randomProjection(rand.New(rand.NewPCG(9, 0)), weights.F32, 30, 40, 33, 0)
-	p.half = true
+	p.scratch = asked
 	check(bench{t, NewSet(dev, tune), true, true}, p)
 }
 
@@ -132,7 +132,7 @@ func TestMatrixUnitsNotFinite(t *testing.T) {
 	b := bench{t, NewSet(dev, tune), true, true}
 	r := rand.New(rand.NewPCG(8, 0))
 	p := randomProjection(r, weights.F16, 20, 40, 4, 0)
-	p.half = true
+	p.scratch = asked
 	p.x[45] = float32(math.Inf(1))
 	for i, v := range p.device(b)[0] {
 		if finite := !math.IsInf(float64(v), 0) && v == v; finite != (i/20 != 1) {
@@ -183,21 +183,29 @@ func BenchmarkProject(b *testing.B) {
 	dev := vulkantest.Open(b)
 	plain := DefaultTuning(dev.Info())
 	plain.Fragment = Fragment{}
+	rows := plain
+	rows.PanelsFrom = 0
 	tunes := map[string]Tuning{"plain": plain}
+	if plain.PanelsFrom > 0 {
+		tunes["rows"] = rows
+	}
 	if f, ok := FragmentOf(dev.Info()); ok {
 		units := plain
 		units.Fragment, units.FragmentFrom = f, 1
 		tunes["units"] = units
 	}
-	const rows, cols, tokens = 3072, 768, 256
+	const tokens = 256
+	m := Shape{3072, 768}
 	for _, d := range []weights.DType{weights.F16, weights.Q8_0, weights.Q4_K} {
 		for name, tune := range tunes {
 			b.Run(fmt.Sprint(name, " ", d), func(b *testing.B) {
 				be := bench{T: &testing.T{}, set: NewSet(dev, tune)}
 				r := rand.New(rand.NewPCG(1, 1))
-				a := Project{W: be.matrix(tensor(d, rows, cols, random(r, rows*cols, 1)), 0), X: be.floats(random(r, tokens*cols, 1)),
-					Y: be.floats(make([]float32, tokens*rows)), Tokens: tokens, XStride: cols, YStride: rows,
-					Half: be.words(make([]uint32, HalfBytes(tokens, cols)/4)...)}
+				a := Project{W: be.matrix(tensor(d, m.Rows, m.Cols, random(r, m.Rows*m.Cols, 1)), 0), X: be.floats(random(r, tokens*m.Cols, 1)),
+					Y: be.floats(make([]float32, tokens*m.Rows)), Tokens: tokens, XStride: m.Cols, YStride: m.Rows}
+				if n := tune.ScratchBytes(tokens, m); n > 0 {
+					a.Scratch = be.words(make([]uint32, n/4)...)
+				}
 				p, err := be.set.Record(b.Context(), "bench", func(e *Encoder) { e.Project(a) })
 				if err != nil {
 					b.Fatal(err)
@@ -208,7 +216,7 @@ func BenchmarkProject(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				b.ReportMetric(2*rows*cols*tokens*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				b.ReportMetric(2*tokens*float64(m.Rows*m.Cols)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 			})
 		}
 	}

@@ -124,14 +124,11 @@ func (e *Encoder) ScanChunk(s Scan, delta, dbc, az, xy vulkan.View, sequences, t
 	}
 	e.cost(6*float64(sequences*tokens)*float64(inner)*float64(s.State),
 		sequences*(tokens*(4*inner+2*s.State)+2*inner*s.State)+inner*s.State, 0)
-	e.run("scan_chunk", []uint32{uint32(local), e.multi(local), uint32(s.State), uint32(lanes), scanSpan},
+	e.run("scan_chunk", []uint32{uint32(local), e.multi(local), uint32(s.State), uint32(lanes), uint32(e.set.tune.ScanSpan)},
 		ceil(inner*lanes, local), sequences,
 		[]any{inner, tokens, s.Rank, dbcStride, zStride, xStride},
 		vulkan.In(delta), vulkan.In(s.A2), vulkan.In(dbc), vulkan.In(s.D), vulkan.In(az), vulkan.InOut(s.S), vulkan.InOut(xy))
 }
-
-// scanSpan is the number of steps whose B and C are shared at a time.
-const scanSpan = 8
 
 func flag(b bool) uint32 {
 	if b {

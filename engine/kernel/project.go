@@ -33,7 +33,24 @@ type Project struct {
 	Norm             *Norm       // only for few tokens: the norm is computed again by every workgroup
 	Epilogue         Epilogue    //
 	Bias             vulkan.View // for SoftplusAdd: [Rows]
-	Half             vulkan.View // scratch of HalfBytes(Tokens, Cols), without which matrix units do not serve
+	Scratch          vulkan.View // ScratchBytes, without which neither matrix units nor panels serve
+}
+
+// Shape is that of a matrix.
+type Shape struct{ Rows, Cols int }
+
+// ScratchBytes is what Project.Scratch takes for so many tokens with any of these matrices; 0: none serves.
+func (t Tuning) ScratchBytes(tokens int, matrices ...Shape) int64 {
+	var n int64
+	for _, m := range matrices {
+		if t.Fragment.Width > 0 {
+			n = max(n, halfBytes(tokens, m.Cols))
+		}
+		if t.PanelsFrom > 0 && tokens >= t.PanelsFrom {
+			n = max(n, panelsBytes(m))
+		}
+	}
+	return n
 }
 
 // Project encodes a projection: for many tokens on matrix units, by tiles in shared memory, or a lane a row on the CPU;
@@ -53,6 +70,10 @@ func (e *Encoder) Project(a Project) {
 	}
 	if e.onMatrixUnits(a) {
 		e.projectCoop(a, bias, out)
+		return
+	}
+	if e.onPanels(a) {
+		e.projectPanels(a, bias, out)
 		return
 	}
 	n := uint32(a.W.units())

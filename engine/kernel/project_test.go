@@ -25,7 +25,7 @@ type projection struct {
 	wide           int // how much longer rows of y are than they must; of x four times as much
 	epilogue       Epilogue
 	slabRows       int
-	half           bool // gives scratch for matrix units
+	scratch        func(t Tuning, tokens int, m Shape) int64 // bytes; nil: none, so that neither matrix units nor panels serve
 }
 
 func randomProjection(r *rand.Rand, d weights.DType, rows, cols, tokens, token0 int) projection {
@@ -35,6 +35,9 @@ func randomProjection(r *rand.Rand, d weights.DType, rows, cols, tokens, token0 
 		y: around(3, random(r, tokens*rows, 1)), bias: random(r, rows, 1), tokens: tokens, token0: token0, wide: r.IntN(3),
 	}
 }
+
+// asked is the scratch that a projection asks for.
+func asked(t Tuning, tokens int, m Shape) int64 { return t.ScratchBytes(tokens, m) }
 
 // normed is p with a norm on the way in.
 func (p projection) normed(r *rand.Rand) projection {
@@ -59,8 +62,8 @@ func (p projection) device(b bench) [][]float32 {
 	if p.gain != nil {
 		a.Norm = &Norm{Gain: b.vector(p.gain), Eps: p.eps}
 	}
-	if p.half {
-		a.Half = b.words(make([]uint32, HalfBytes(p.tokens, cols)/4)...)
+	if p.scratch != nil {
+		a.Scratch = b.words(make([]uint32, p.scratch(b.set.tune, p.tokens, Shape{rows, cols})/4)...)
 	}
 	b.run(func(e *Encoder) { e.Project(a) })
 	return [][]float32{y.values()}

@@ -17,6 +17,7 @@ type Tuning struct {
 	ThinRows, ThinTokens int // rows and tokens of GEMV's register tile for several tokens
 	TileFrom             int // tokens from which the shared-memory GEMM serves; 0: never
 	LaneRows, LaneTokens int // rows and tokens of a lane in the lane-a-row GEMM, which needs subgroups of Local lanes; 0: not used
+	PanelsFrom           int // tokens from which that decodes weights into panels first, which needs Address; 0: never
 
 	Fragment     Fragment // of the matrix units; Width 0: not used
 	FragmentFrom int      // tokens from which they serve
@@ -33,6 +34,7 @@ type Tuning struct {
 	ScanChannels int  // channels of one workgroup in a step
 	Scan         int  // lanes of the chunked scan
 	ScanLanes    int  // lanes that share a channel in the chunked scan: 1, 2 or 4
+	ScanSpan     int  // tokens whose B and C it shares at a time
 	Top          int  // lanes of top-k
 	Draw         int  // lanes that choose from all logits, arg-max too: one workgroup; 0: Top
 	Few          bool // choices from few logits have these sorted out first
@@ -102,7 +104,7 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 		width := max(info.Limits.MinSubgroup, 4)
 		t := Tuning{
 			Local: width, Rows: 8, Dense: 4, ThinRows: 4, ThinTokens: 4,
-			Norm: width, Conv: width, ConvSpan: 64, ScanChannels: 16, Scan: width, ScanLanes: 1, Top: width,
+			Norm: width, Conv: width, ConvSpan: 64, ScanChannels: 16, Scan: width, ScanLanes: 1, ScanSpan: 32, Top: width,
 		}
 		t.Wide = info.Features.Int64
 		if lim := info.Limits; t.Wide && lim.MinSubgroup == lim.MaxSubgroup && width <= laneStep && laneStep%width == 0 {
@@ -110,13 +112,14 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 			if width == addressLanes && addresses(info.Features) {
 				t.Address, t.AddressRows, t.AddressTokens = true, 16, 8
 				t.LaneRows = 1 // 12 sums, weights and an activation fit a processor's 16 registers
+				t.PanelsFrom = 48
 			}
 		}
 		return t
 	}
 	t := Tuning{
 		Local: 64, Rows: 4, ThinRows: 4, ThinTokens: 4, TileFrom: 16,
-		Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, Top: 128,
+		Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, ScanSpan: 8, Top: 128,
 		Draw: min(512, max(128, info.Limits.MaxInvocations)), Few: true,
 	}
 	t.useFragment(info)

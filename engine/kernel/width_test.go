@@ -70,7 +70,7 @@ func checkWidth(t *testing.T, dev *vulkan.Device, size int) {
 		check(one, randomProjection(r, d, odd(r, 90), 256, 33, 0))
 	}
 
-	several := set(Tuning{Local: 32, Rows: 2, Norm: 64, Scan: 32, ScanLanes: 4, Top: 32})
+	several := set(Tuning{Local: 32, Rows: 2, Norm: 64, Scan: 32, ScanLanes: 4, ScanSpan: 8, Top: 32})
 	check(several, randomInStep(r, weights.F16, 2+odd(r, 90), odd(r, 90), 4))
 	check(several, randomInStep(r, weights.IQ4_NL, 2+odd(r, 90), odd(r, 90), 4)) // looks its values up in shared memory
 	check(several, randomScanChunk(r, 19, odd(r, 90), 8))

@@ -20,11 +20,12 @@ type Options struct {
 	Warn     func(string)            // what the user should know although loading goes on
 }
 
-// Tokens that prefill takes side by side: enough to fill a device's ordinary units or its matrix units, few enough to
-// stop soon.
+// Tokens that prefill takes side by side: enough to fill a device's ordinary units or its matrix units, or to decode the
+// weights once for all of them, few enough to stop soon.
 const (
-	plainChunk = 256
-	unitsChunk = 1024
+	plainChunk  = 256
+	panelsChunk = 512
+	unitsChunk  = 1024
 )
 
 // chunkShare is the part of a device's memory that the scratch of longer chunks may take.
@@ -43,9 +44,12 @@ func (o Options) chunk(c checkpoint.Config, info vulkan.DeviceInfo) int {
 	if o.Chunk > 0 {
 		return o.Chunk
 	}
-	chunk := plainChunk
-	if o.tuning(info).Fragment.Width > 0 {
+	chunk, tune := plainChunk, o.tuning(info)
+	switch {
+	case tune.Fragment.Width > 0:
 		chunk = unitsChunk
+	case tune.PanelsFrom > 0:
+		chunk = panelsChunk
 	}
 	var memory int64
 	for _, h := range info.Heaps {
@@ -54,7 +58,7 @@ func (o Options) chunk(c checkpoint.Config, info vulkan.DeviceInfo) int {
 		}
 	}
 	h, az, x, dbc := strides(c)
-	token := int64(2*h+az+2*x+dbc)*4 + halfBytes(c, 1)
+	token := int64(2*h+az+2*x+dbc)*4 + workBytes(c, tune, 1)
 	for chunk > plainChunk && (int64(chunk)*token > memory/chunkShare || chunk > mostTokens(c, info.Limits)) {
 		chunk /= 2
 	}
@@ -154,20 +158,21 @@ type scratch struct {
 	x      *vulkan.Buffer // after the convolution, then y [tokens][inner]
 	dbc    *vulkan.Buffer // [tokens][rank + 2 state]
 	delta  *vulkan.Buffer // [tokens][inner]; in a step: the gate [inner]
-	half   *vulkan.Buffer // a projection's input in binary16; nil without matrix units
+	work   *vulkan.Buffer // what a projection works in; nil where none does
 }
 
-// halfView is the scratch for matrix units; empty without them.
-func (s *scratch) halfView() vulkan.View {
-	if s.half == nil {
+// workView is what a projection works in; empty where none does.
+func (s *scratch) workView() vulkan.View {
+	if s.work == nil {
 		return vulkan.View{}
 	}
-	return s.half.Whole()
+	return s.work.Whole()
 }
 
-// halfBytes is the largest that a projection of the model asks for.
-func halfBytes(c checkpoint.Config, tokens int) int64 {
-	return kernel.HalfBytes(tokens, max(c.Hidden, c.Inner, c.DtRank))
+// workBytes is the largest that a projection of the layers works in.
+func workBytes(c checkpoint.Config, t kernel.Tuning, tokens int) int64 {
+	return t.ScratchBytes(tokens, kernel.Shape{Rows: 2 * c.Inner, Cols: c.Hidden}, kernel.Shape{Rows: c.DtRank + 2*c.State, Cols: c.Inner},
+		kernel.Shape{Rows: c.Inner, Cols: c.DtRank}, kernel.Shape{Rows: c.Hidden, Cols: c.Inner})
 }
 
 // strides in floats of scratch rows.
@@ -203,8 +208,8 @@ func (m *Model) newScratch(tokens int) (*scratch, error) {
 			return nil, err
 		}
 	}
-	if m.kernels.Tuning().Fragment.Width > 0 {
-		if s.half, err = m.dev.NewBuffer("half", vulkan.Scratch, halfBytes(m.Config, tokens)); err != nil {
+	if n := workBytes(m.Config, m.kernels.Tuning(), tokens); n > 0 {
+		if s.work, err = m.dev.NewBuffer("work", vulkan.Scratch, n); err != nil {
 			s.free()
 			return nil, err
 		}
@@ -213,7 +218,7 @@ func (m *Model) newScratch(tokens int) (*scratch, error) {
 }
 
 func (s *scratch) free() {
-	for _, b := range []*vulkan.Buffer{s.ids, s.h, s.u, s.az, s.x, s.dbc, s.delta, s.half} {
+	for _, b := range []*vulkan.Buffer{s.ids, s.h, s.u, s.az, s.x, s.dbc, s.delta, s.work} {
 		b.Free()
 	}
 }

@@ -31,12 +31,17 @@ var tunings = map[string]func(*kernel.Tuning){
 	"default": func(*kernel.Tuning) {},
 	"gpu": func(t *kernel.Tuning) {
 		*t = kernel.Tuning{Local: 64, Rows: 4, ThinRows: 4, ThinTokens: 4, TileFrom: 16,
-			Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, Top: 128}
+			Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, ScanSpan: 8, Top: 128}
 	},
 	"thin": func(t *kernel.Tuning) { t.LaneRows = 0 },
+	"panels": func(t *kernel.Tuning) {
+		if t.PanelsFrom > 0 {
+			t.PanelsFrom = 2
+		}
+	},
 	"lanes": func(t *kernel.Tuning) {
 		*t = kernel.Tuning{Local: 16, Rows: 1, ThinRows: 2, ThinTokens: 2, TileFrom: 2,
-			Norm: 32, Conv: 8, ConvSpan: 3, ScanChannels: 8, Scan: 32, ScanLanes: 2, Top: 32}
+			Norm: 32, Conv: 8, ConvSpan: 3, ScanChannels: 8, Scan: 32, ScanLanes: 2, ScanSpan: 3, Top: 32}
 	},
 }
 

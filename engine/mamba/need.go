@@ -24,8 +24,8 @@ func Requests(ck *checkpoint.Checkpoint, info vulkan.DeviceInfo, o Options) []vu
 	for _, stride := range []int{h, h, az, x, dbc, x} {
 		add(vulkan.Scratch, int64(chunk)*int64(stride)*4)
 	}
-	if o.tuning(info).Fragment.Width > 0 {
-		add(vulkan.Scratch, halfBytes(ck.Config, chunk))
+	if n := workBytes(ck.Config, o.tuning(info), chunk); n > 0 {
+		add(vulkan.Scratch, n)
 	}
 	_, _, state := stateLayout(ck.Config, lim)
 	list = append(list, newDeckParts(ck.Config, lim).requests()...)

@@ -51,29 +51,29 @@ func (m *Model) layers(e *kernel.Encoder, sc *scratch, p place, sequences, token
 	c := m.Config
 	h, u, az, x, dbc, delta := sc.h.Whole(), sc.u.Whole(), sc.az.Whole(), sc.x.Whole(), sc.dbc.Whole(), sc.delta.Whole()
 	hs, azs, xs, dbcs := strides(m.Config)
-	rows, half := sequences*tokens, sc.halfView()
+	rows, work := sequences*tokens, sc.workView()
 
 	e.Embed(m.params.embed, sc.ids.Whole(), h, rows)
 	for i := range m.params.layers {
 		l := m.layer(i, p)
 		// a, z = split(in_proj norm(h))
 		e.RMSNorm(l.norm, h, u, rows, c.Hidden)
-		e.Project(kernel.Project{W: l.inProj, X: u, Y: az, Tokens: rows, Half: half, XStride: hs, YStride: azs})
+		e.Project(kernel.Project{W: l.inProj, X: u, Y: az, Tokens: rows, Scratch: work, XStride: hs, YStride: azs})
 		// x = silu(conv(a))
 		e.ConvChunk(l.conv, az, x, sequences, tokens, c.Inner, azs, xs)
 		// dt, B, C = norms of split(x_proj x)
-		e.Project(kernel.Project{W: l.xProj, X: x, Y: dbc, Tokens: rows, Half: half, XStride: xs, YStride: dbcs})
+		e.Project(kernel.Project{W: l.xProj, X: x, Y: dbc, Tokens: rows, Scratch: work, XStride: xs, YStride: dbcs})
 		if l.scan.Norm {
 			e.DBCNorm(l.scan, dbc, rows, dbcs)
 		}
 		// delta = softplus(dt_proj dt + bias)
-		e.Project(kernel.Project{W: l.dtProj, X: dbc, Y: delta, Tokens: rows, Half: half, XStride: dbcs, YStride: xs,
+		e.Project(kernel.Project{W: l.dtProj, X: dbc, Y: delta, Tokens: rows, Scratch: work, XStride: dbcs, YStride: xs,
 			Epilogue: kernel.SoftplusAdd, Bias: l.scan.DtB})
 		e.Boundary()
 		// S = exp(delta A) S + delta B x;  y = (S C + D x) silu(z)
 		e.ScanChunk(l.scan, delta, dbc, az, x, sequences, tokens, c.Inner, dbcs, azs, xs)
 		// h = h + out_proj y
-		e.Project(kernel.Project{W: l.outProj, X: x, Y: h, Tokens: rows, Half: half, XStride: xs, YStride: hs, Epilogue: kernel.Add})
+		e.Project(kernel.Project{W: l.outProj, X: x, Y: h, Tokens: rows, Scratch: work, XStride: xs, YStride: hs, Epilogue: kernel.Add})
 		e.Boundary()
 	}
 }
@@ -92,7 +92,7 @@ func (m *Model) heads(e *kernel.Encoder, sc *scratch, logits vulkan.View, rows, 
 	hs, _, _, _ := strides(m.Config)
 	h, u := sc.h.Whole(), sc.u.Whole()
 	e.RMSNorm(m.params.normF, h, u, rows, m.Config.Hidden)
-	e.Project(kernel.Project{W: m.params.head, X: u, Y: logits, Tokens: rows, Half: sc.halfView(), XStride: hs, YStride: stride})
+	e.Project(kernel.Project{W: m.params.head, X: u, Y: logits, Tokens: rows, Scratch: sc.workView(), XStride: hs, YStride: stride})
 }
 
 // head plans the logits of one token, and the largest of them.

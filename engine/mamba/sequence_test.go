@@ -28,6 +28,7 @@ func TestNeed(t *testing.T) {
 					random := checkpointtest.Random(1, cfg)
 					ck := random.Open(t, checkpointtest.All(d))
 					checkNeed(t, ck)
+					checkNeedWith(t, ck, mamba.Options{Chunk: 80}) // panels serve where a device has them
 					info, o := vulkantest.Open(t).Info(), mamba.Options{Chunk: 24}
 					for _, as := range []weights.DType{weights.F32, weights.F16, weights.Q8_0} {
 						if as == weights.Q8_0 && name != "blocks" {

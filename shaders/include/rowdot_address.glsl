@@ -7,6 +7,9 @@
 // So each plane of the weights (storage.go) is read through its own address, which moves by a stride from row to row, and
 // so are the activations. LOCAL is the subgroup's exact width: 8.
 //
+// Loops have their condition last: where it comes first llvmpipe runs the body once more, with no lane active, which takes its
+// time and must load nothing past an end.
+//
 // The including file defines LOCAL, ROWS, TOKS, the array `sums` (team.glsl), p.slab (the address), SPAN: how many times 32 columns
 // are taken at a time, of which rows are whole multiples (4 where PER is 32), TOUCH: whether
 // ROWS of them have 16 cache lines of the first plane, and
@@ -172,10 +175,12 @@ void along(const Place at, const Place stride, const uint r, const uint unit) {
 // in its caches, and only for what its next few hundred instructions load does it wait at once.
 void touch(const uint64_t at, const uint lines) {
     uint seen = 0u;
-    for (uint i = 0u; i < lines; i += 16u) {
+    uint i = 0u;
+    do {
         Words b = Words(at + uint64_t(min(i, lines - 16u)) * 64ul);
         [[unroll]] for (uint k = 0u; k < 16u; k++) seen |= b.w[16u * k];
-    }
+        i += 16u;
+    } while (i < lines);
     if (p.rows == 0u) sums[0] = uintBitsToFloat(seen); // never so: only to keep the loads
 }
 
@@ -185,13 +190,14 @@ void rowdot(const uint first, const uint rows, const uint units) {
     const Place begin = planes(packUint2x32(p.slab), rows * units), stride = place(units);
     [[unroll]] for (uint i = 0u; i < ROWS * TOKS; i++) sums[i] = 0.0;
     if (TOUCH) touch(begin.low + uint64_t(first * units) * LOW_BYTES, ROWS * units * LOW_BYTES / 64u);
-    for (uint c = 0u; c < spans; c++) {
-        // llvmpipe runs a loop's body once more when it is over, with no lane active: scalar loads must stay in bounds then.
-        const uint now = min(c, spans - 1u), unit = now * span_units;
-        take(uint64_t(now) * (SPAN * 128u));
+    uint c = 0u;
+    do {
+        const uint unit = c * span_units;
+        take(uint64_t(c) * (SPAN * 128u));
         const Place at = plus(begin, place(first * units + unit));
         [[unroll]] for (uint r = 0u; r < ROWS; r++) along(at, stride, r, unit);
-    }
+        c++;
+    } while (c < spans);
 }
 
 #endif
