@@ -26,7 +26,7 @@ func (a *app) benchCommand() *cobra.Command {
 	var asJSON bool
 	var plot benchPlot
 	var shape string
-	var tune bool
+	var tune, cold bool
 	var batch string
 	cmd := &cobra.Command{
 		Use:   "bench",
@@ -57,6 +57,9 @@ the same run.
   peak_device_bytes     the most device memory held at once
   load_seconds          opening the model, pipelines included; load_gbps is the
                         weights in device memory over that time
+  weights_seconds       of these the loading of weights; weights_gbps is their bytes
+                        in the files over that time, disk_gbps what the disk gives
+                        of the same files (--cold), else null
   first_token_ms        from the shortest prompt of --prefill to the first token
   state_save_ms         taking the state from the device and writing it to a file,
                         on the disk for good; state_restore_ms the way back
@@ -69,6 +72,7 @@ in under a minute, and keeps it for every later use of that device.`,
   kestrel bench --plot charts --plot-tokens 130000
   kestrel bench --prefill "" --batch 1,2,4,8                  # several texts at once
   kestrel bench --tune
+  kestrel bench --model ~/models/falcon-mamba-7b --cold      # how fast weights come from the disk
   kestrel bench --shape falcon-mamba-7b --quant q8_0        # random weights, no download`,
 		Args: none,
 		RunE: a.command(func(ctx context.Context, _ []string) error {
@@ -110,9 +114,22 @@ in under a minute, and keeps it for every later use of that device.`,
 			b.app, b.runs, b.parallel = a, runs, mf.prefill == "parallel"
 			profile := mf.profile
 			mf.profile = false // timestamps would slow the measured runs
+			var files disk
+			if cold {
+				if files, err = diskOf(mf.name(a)); err == nil {
+					err = files.forget()
+				}
+				if err != nil {
+					return err
+				}
+			}
+			var loading stopwatch
+			mf.watch = loading.progress
 			start := time.Now()
 			if err := mf.with(ctx, a, func(m backend.Model, s backend.Session) error {
 				b.loaded(m, time.Since(start))
+				b.out.WeightsSeconds, b.out.WeightsGBps = loading.result()
+				mf.watch = nil
 				if err := b.measure(ctx, m, s); err != nil || plot.dir == "" {
 					return err
 				}
@@ -124,6 +141,13 @@ in under a minute, and keeps it for every later use of that device.`,
 				if err := plot.prompts(a.Engine, mf.device); err != nil {
 					return err
 				}
+			}
+			if cold {
+				speed, err := files.speed(ctx)
+				if err != nil {
+					return err
+				}
+				b.out.DiskGBps = &speed
 			}
 			mf.profile = profile
 			if err := b.host(ctx, mf); err != nil {
@@ -148,6 +172,7 @@ in under a minute, and keeps it for every later use of that device.`,
 	cmd.Flags().IntVar(&plot.tokens, "plot-tokens", 2048, "tokens to write for --plot")
 	cmd.Flags().Float64Var(&plot.memory, "plot-memory", 24, "GiB of device memory to mark in the chart of prompts")
 	cmd.Flags().BoolVar(&tune, "tune", false, "measure how the device decodes fastest, and keep it")
+	cmd.Flags().BoolVar(&cold, "cold", false, "load the model from the disk, not from what the system keeps of it in memory, and measure the disk beside it")
 	cmd.Flags().IntVar(&runs, "runs", 3, "runs of each measurement, of which the median counts")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

@@ -18,6 +18,9 @@ type benchJSON struct {
 	PeakDeviceBytes int64         `json:"peak_device_bytes"`
 	LoadSeconds     float64       `json:"load_seconds"`
 	LoadGBps        float64       `json:"load_gbps"`
+	WeightsSeconds  float64       `json:"weights_seconds"`
+	WeightsGBps     float64       `json:"weights_gbps"`
+	DiskGBps        *float64      `json:"disk_gbps"`      // null: not measured
 	FirstTokenMS    *float64      `json:"first_token_ms"` // null: no prompt was measured
 	StateBytes      int64         `json:"state_bytes"`
 	StateSaveMS     float64       `json:"state_save_ms"`
@@ -50,7 +53,11 @@ func (b *bench) print() error {
 	}
 	fmt.Fprintf(b.Out, "%s (%s)\n%s, %s\ncopy %.1f GB/s, multiply-adds %.3g TFLOP/s, matrix units %s, peak device memory %s\n",
 		o.Device, o.Driver, o.Model, o.Quant, o.CopyGBps, o.FMATFLOPS, matrix, bytesText(o.PeakDeviceBytes))
-	fmt.Fprintf(b.Out, "loaded in %.2f s (%.2f GB/s)", o.LoadSeconds, o.LoadGBps)
+	fmt.Fprintf(b.Out, "loaded in %.2f s (%.2f GB/s), of which weights %.2f s (%.2f GB/s", o.LoadSeconds, o.LoadGBps, o.WeightsSeconds, o.WeightsGBps)
+	if o.DiskGBps != nil {
+		fmt.Fprintf(b.Out, ", %.0f%% of the disk's %.2f", 100*o.WeightsGBps / *o.DiskGBps, *o.DiskGBps)
+	}
+	fmt.Fprint(b.Out, ")")
 	if o.FirstTokenMS != nil {
 		fmt.Fprintf(b.Out, ", first token after %.1f ms", *o.FirstTokenMS)
 	}

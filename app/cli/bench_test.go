@@ -21,8 +21,8 @@ func TestBench(t *testing.T) {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	if want := []string{"copy_gbps", "device", "driver", "first_token_ms", "fma_tflops", "load_gbps", "load_seconds", "matrix_tflops", "matrix_units", "model", "peak_device_bytes",
-		"quant", "results", "state_bytes", "state_restore_ms", "state_save_ms"}; !slices.Equal(keys, want) {
+	if want := []string{"copy_gbps", "device", "disk_gbps", "driver", "first_token_ms", "fma_tflops", "load_gbps", "load_seconds", "matrix_tflops", "matrix_units", "model", "peak_device_bytes",
+		"quant", "results", "state_bytes", "state_restore_ms", "state_save_ms", "weights_gbps", "weights_seconds"}; !slices.Equal(keys, want) {
 		t.Errorf("keys %v, want %v", keys, want)
 	}
 	if r["copy_gbps"] != 10.0 || r["fma_tflops"] != 2.0 || r["matrix_tflops"] != 8.0 || r["matrix_units"] != false || r["peak_device_bytes"] != 2000.0 || r["quant"] != "q5_k" || r["driver"] != "none 1.0" {

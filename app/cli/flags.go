@@ -24,6 +24,7 @@ type modelFlags struct {
 	quant         string
 	profile       bool
 	validation    bool
+	watch         func(engine.Progress) // of loading, beside the bar; nil: nobody
 }
 
 func (f *modelFlags) nameFlag(cmd *cobra.Command) {
@@ -123,7 +124,12 @@ func (f *modelFlags) with(ctx context.Context, a *app, use func(backend.Model, b
 		return err
 	}
 	bar := a.progress("loading", "B")
-	o.Progress = func(p engine.Progress) { bar.set(p.Done, p.Total) }
+	o.Progress = func(p engine.Progress) {
+		bar.set(p.Done, p.Total)
+		if f.watch != nil {
+			f.watch(p)
+		}
+	}
 	model, err := a.Engine.Open(ctx, f.name(a), o)
 	bar.done()
 	if err != nil {

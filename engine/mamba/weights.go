@@ -57,6 +57,9 @@ func loadParameters(ctx context.Context, kernels *kernel.Set, ck *checkpoint.Che
 	l := &loader{ctx: ctx, dev: dev, up: up, total: checkpointBytes(ck), progress: o.Progress, warn: o.Warn}
 	var order []weights.Tensor
 	tensors(ck, func(t weights.Tensor) { order = append(order, t) }, func(t weights.Tensor) { order = append(order, t) })
+	if l.progress != nil {
+		l.progress(0, l.total)
+	}
 	l.ahead = weights.NewAhead(aheadBytes, order...)
 	defer l.ahead.Close()
 	if quantizes(ck) {
