@@ -3,6 +3,8 @@
 //
 // Tokens before the chunk come from the carried columns. One lane a channel and SPAN tokens; grid (channels, spans,
 // sequences): the chunks of several sequences follow each other, as do their columns.
+//
+// With -DADDRESS, for drivers that run shaders on the CPU (spread.glsl), a subgroup of 8 lanes loads its channels as a vector.
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x_id = 0) in;
@@ -11,6 +13,11 @@ layout(constant_id = 1) const uint CONV = 4u;
 layout(constant_id = 2) const uint SPAN = 16u;
 
 #include "math.glsl"
+#ifdef ADDRESS
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#include "spread.glsl"
+#endif
 
 layout(set = 0, binding = 0, std430) readonly restrict buffer A { float a[]; };             // [tokens][a | z | padding]
 layout(set = 0, binding = 1, std430) readonly restrict buffer ConvW { float conv_w[]; };    // [inner][CONV]
@@ -23,7 +30,19 @@ layout(push_constant) uniform Push {
     uint tokens; // of a sequence
     uint a_stride;
     uint x_stride;
+#ifdef ADDRESS
+    uvec2 a; // where it lies
+#endif
 } p;
+
+// input_of is channel d, this lane's, of a token.
+float input_of(const uint token, const uint d) {
+#ifdef ADDRESS
+    return spread_floats(packUint2x32(p.a) + uint64_t(token * p.a_stride + gl_WorkGroupID.x * LOCAL) * 4ul, 8u);
+#else
+    return a[token * p.a_stride + d];
+#endif
+}
 
 void main() {
     const uint d = gl_GlobalInvocationID.x;
@@ -40,13 +59,15 @@ void main() {
     window[0] = 0.0;
     [[unroll]] for (uint j = 1u; j < CONV; j++) {
         const uint back = CONV - j;
-        window[j] = from >= back ? a[(row0 + from - back) * p.a_stride + d] : columns[carried + from + j - 1u];
+        window[j] = from >= back ? input_of(row0 + from - back, d) : columns[carried + from + j - 1u];
     }
-    for (uint t = from; t < to; t++) {
+    uint t = from;
+    do { // the condition last: see rowdot_address.glsl
         [[unroll]] for (uint j = 0u; j + 1u < CONV; j++) window[j] = window[j + 1u];
-        window[CONV - 1u] = a[(row0 + t) * p.a_stride + d];
+        window[CONV - 1u] = input_of(row0 + t, d);
         float sum = b;
         [[unroll]] for (uint j = 0u; j < CONV; j++) sum = fma(w[j], window[j], sum);
         conv_x[(row0 + t) * p.x_stride + d] = silu(sum);
-    }
+        t++;
+    } while (t < to);
 }

@@ -66,54 +66,49 @@ vec4 activation(const uint t, const uint i) { return floats(dbc4[i]); }
 #define SHARE CHANNELS
 #include "share.glsl"
 
-shared float b_now[STATE];
-shared float c_now[STATE];
-shared float delta_now[CHANNELS];
-
 #ifdef ADDRESS
-shared float x_now[CHANNELS];
+// What the lanes know of their channels, each of every eighth: nothing is shared, as barriers, even of a subgroup, make
+// coroutines in llvmpipe, which keep everything in memory between.
+float delta_of[(CHANNELS + 7u) / 8u];
 
 // along_states is the scan of 8 channels at a time whose states' 8 neighbours are a lane's each: loads of vectors.
-void along_states(const uint first) {
+void along_states(const uint first, const float b_root, const float c_root) {
     const uint lane = gl_SubgroupInvocationID;
-    uint of = 0u;
-    do {
-        const uint c = of + lane, d = p.channel0 + first + c;
-        if (c < CHANNELS) {
-            delta_now[c] = softplus(delta_now[c] + dt_b[d]);
-            x_now[c] = conv_x[d];
-        }
-        of += 8u;
-    } while (of < CHANNELS);
-    team_barrier();
     float b[(STATE + 7u) / 8u], c_of[(STATE + 7u) / 8u];
     [[unroll]] for (uint k = 0u; k < STATE / 8u; k++) {
-        b[k] = b_now[8u * k + lane];
-        c_of[k] = c_now[8u * k + lane];
+        const uint64_t at = packUint2x32(p.dbc) + uint64_t(p.rank + 8u * k) * 4ul;
+        b[k] = spread_floats(at, 8u) * b_root;
+        c_of[k] = spread_floats(at + STATE * 4ul, 8u) * c_root;
     }
-    uint c = 0u;
-    [[dont_unroll]] do {
-        float mine = 0.0;
-        [[unroll]] for (uint i = 0u; i < 8u; i++) {
-            const uint channel = min(c + i, CHANNELS - 1u), from = (p.channel0 + first + channel) * STATE;
-            const float delta = delta_now[channel], delta_x = delta * x_now[channel];
-            const bool ours = c + i < CHANNELS && shared_out(first + channel, p.rows);
+    [[unroll]] for (uint c = 0u; c < CHANNELS; c += 8u) {
+        const uint row = first + c + lane, d = p.channel0 + row;
+        float delta = 0.0, x = 0.0, mine = 0.0;
+        if (c + lane < CHANNELS) {
+            delta = softplus(delta_of[c / 8u] + dt_b[d]);
+            x = conv_x[d];
+        }
+        [[unroll]] for (uint i = 0u; i < min(8u, CHANNELS - c); i++) {
+            const uint from = (p.channel0 + first + c + i) * STATE;
+            const float delta_now = subgroupBroadcast(delta, i), delta_x = delta_now * subgroupBroadcast(x, i);
+            const bool ours = shared_out(first + c + i, p.rows);
             float sum = 0.0;
             [[unroll]] for (uint k = 0u; k < STATE / 8u; k++) {
                 const uint64_t at = from * 4ul + 32u * k;
-                const float v = fma(exp2(delta * spread_floats(packUint2x32(p.a2) + at, 8u)), spread_floats(packUint2x32(p.s) + at, 8u), delta_x * b[k]);
+                const float v = fma(exp2(delta_now * spread_floats(packUint2x32(p.a2) + at, 8u)), spread_floats(packUint2x32(p.s) + at, 8u), delta_x * b[k]);
                 if (ours) state[from + 8u * k + lane] = v;
                 sum = fma(v, c_of[k], sum);
             }
             sum = subgroupAdd(sum);
             if (lane == i) mine = sum;
         }
-        const uint row = first + c + lane, d = p.channel0 + row;
-        if (c + lane < CHANNELS && shared_out(row, p.rows)) y[d] = fma(d_skip[d], conv_x[d], mine) * gate[d];
-        c += 8u;
-    } while (c < CHANNELS);
+        if (c + lane < CHANNELS && shared_out(row, p.rows)) y[d] = fma(d_skip[d], x, mine) * gate[d];
+    }
 }
 #endif
+
+shared float b_now[STATE];
+shared float c_now[STATE];
+shared float delta_now[CHANNELS];
 
 void main() {
     weights_begin();
@@ -132,11 +127,6 @@ void main() {
         b_root = inversesqrt(sums[1] / float(STATE) + p.eps);
         c_root = inversesqrt(sums[2] / float(STATE) + p.eps);
     }
-    for (uint n = lane; n < STATE; n += LOCAL) {
-        b_now[n] = dbc(p.rank + n) * b_root;
-        c_now[n] = dbc(p.rank + STATE + n) * c_root;
-    }
-
     const uint first = share_first(p.rows);
 #ifdef ADDRESS
     const uint lines = CHANNELS * STATE / 16u;
@@ -146,6 +136,22 @@ void main() {
         touch(packUint2x32(p.s) + from, lines);
     }
 #endif
+#ifdef ADDRESS
+    if (STATE % 8u == 0u) {
+        [[unroll]] for (uint c = 0u; c < CHANNELS; c += ROWS) {
+            rowdot(first + c, p.rows, p.units);
+            team_sum();
+            [[unroll]] for (uint r = 0u; r < ROWS; r++)
+                if (lane == (c + r) % 8u) delta_of[(c + r) / 8u] = sums[r] * dt_root;
+        }
+        along_states(first, b_root, c_root);
+        return;
+    }
+#endif
+    for (uint n = lane; n < STATE; n += LOCAL) {
+        b_now[n] = dbc(p.rank + n) * b_root;
+        c_now[n] = dbc(p.rank + STATE + n) * c_root;
+    }
     uint from = 0u;
     [[dont_unroll]] do {
         rowdot(first + from, p.rows, p.units);
@@ -156,12 +162,6 @@ void main() {
     } while (from < CHANNELS);
     team_barrier();
 
-#ifdef ADDRESS
-    if (STATE % 8u == 0u) {
-        along_states(first);
-        return;
-    }
-#endif
     [[dont_unroll]] for (uint c = lane; c < CHANNELS; c += LOCAL) {
         if (!shared_out(first + c, p.rows)) continue;
         const uint d = p.channel0 + first + c;

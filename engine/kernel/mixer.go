@@ -103,9 +103,12 @@ func (e *Encoder) ConvChunk(c Conv, a, x vulkan.View, sequences, tokens, inner, 
 	tune := e.set.tune
 	local := tune.Conv
 	e.cost(2*float64(sequences*tokens)*float64(inner)*float64(c.Width), 2*sequences*tokens*inner, 0)
-	e.runDeep("conv_chunk", []uint32{uint32(local), uint32(c.Width), uint32(tune.ConvSpan)},
-		ceil(inner, local), ceil(tokens, tune.ConvSpan), sequences,
-		[]any{inner, tokens, aStride, xStride},
+	shader, push := "conv_chunk", []any{inner, tokens, aStride, xStride}
+	if tune.Address && local == addressLanes {
+		shader, push = "conv_chunk_address", append(push, uint32(a.Address()), uint32(a.Address()>>32))
+	}
+	e.runDeep(shader, []uint32{uint32(local), uint32(c.Width), uint32(tune.ConvSpan)},
+		ceil(inner, local), ceil(tokens, tune.ConvSpan), sequences, push,
 		vulkan.In(a), vulkan.In(c.W), vulkan.In(c.B), vulkan.In(c.Columns), vulkan.Out(x))
 	e.cost(0, 2*sequences*inner*(c.Width-1), 0)
 	e.run("conv_carry", []uint32{uint32(local), uint32(c.Width)}, ceil(inner, local), sequences,
@@ -124,6 +127,15 @@ func (e *Encoder) ScanChunk(s Scan, delta, dbc, az, xy vulkan.View, sequences, t
 	}
 	e.cost(6*float64(sequences*tokens)*float64(inner)*float64(s.State),
 		sequences*(tokens*(4*inner+2*s.State)+2*inner*s.State)+inner*s.State, 0)
+	if e.set.tune.Address {
+		push := []any{inner, tokens, s.Rank, dbcStride, zStride, xStride}
+		for _, v := range []vulkan.View{delta, dbc, az, xy} {
+			push = append(push, uint32(v.Address()), uint32(v.Address()>>32))
+		}
+		e.run("scan_lanes", []uint32{addressLanes, uint32(s.State)}, ceil(inner, addressLanes), sequences, push,
+			vulkan.In(delta), vulkan.In(s.A2), vulkan.In(dbc), vulkan.In(s.D), vulkan.In(az), vulkan.InOut(s.S), vulkan.InOut(xy))
+		return
+	}
 	e.run("scan_chunk", []uint32{uint32(local), e.multi(local), uint32(s.State), uint32(lanes), uint32(e.set.tune.ScanSpan)},
 		ceil(inner*lanes, local), sequences,
 		[]any{inner, tokens, s.Rank, dbcStride, zStride, xStride},

@@ -23,7 +23,7 @@ type Tuning struct {
 	FragmentFrom int      // tokens from which they serve
 
 	Wide    bool // shaders for drivers that run on the CPU: 64-bit loads, weights asked for ahead; needs 64-bit integers
-	Address bool // the shaders of few tokens read through addresses, where storage.address, and the lane-a-row GEMM activations; needs Wide, addresses() and subgroups of addressLanes, Local
+	Address bool // shaders that read through addresses: of few tokens, where storage.address, of the lane-a-row GEMM, convolution and scan; needs Wide, addresses() and subgroups of addressLanes, Local
 
 	AddressRows   int // Rows for these; 0: Rows
 	AddressTokens int // up to how many tokens GEMV reads weights so; 0: one
