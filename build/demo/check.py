@@ -2,7 +2,7 @@
 and, where transformers is installed, the whole model against its FalconMambaForCausalLM.  Run: python check.py"""
 import torch
 import ops
-from model import Config, Model
+from model import Config, Model, grown
 
 torch.manual_seed(0)
 bad = 0
@@ -86,6 +86,11 @@ for a, b in ((0, 33), (33, 34), (34, 80)):
     lg, st = m.logits(ids[:, a:b].contiguous(), p[:, a:b].contiguous(), st)
     cut.append(lg)
 report("carried state over chunks", torch.cat(cut, 1), full, 1e-5)
+
+for layers in (3, 5, 7):
+    more = Model(Config(hidden=64, layers=layers, vocab=256))
+    more.load_state_dict(grown(m.state_dict(), layers))
+    report(f"grown from 3 to {layers} layers", more.logits(ids, p)[0], full, 1e-6)
 
 
 def gradient(half):

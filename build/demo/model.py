@@ -141,6 +141,24 @@ def load_folder(path):
     return m.eval()
 
 
+def grown(weights, layers):
+    """the weights of a model with more layers and the same logits: copies of layers stand behind them, evenly spread, whose
+    out_proj is zero, so they add nothing yet; all else in them has learned to read what the layer before reads"""
+    layer = lambda k, i: k.replace(".layers.0.", f".layers.{i}.")
+    first = [k for k in weights if ".layers.0." in k]
+    old = sum(layer(first[0], i) in weights for i in range(len(weights)))
+    if layers < old:
+        raise SystemExit(f"a model of {old} layers does not fit into {layers}")
+    out, last = {k: v for k, v in weights.items() if ".layers." not in k}, -1
+    for i in range(layers):
+        src = (2 * i + 1) * old // (2 * layers)
+        for k in first:
+            w = weights[layer(k, src)]
+            out[layer(k, i)] = torch.zeros_like(w) if src == last and k.endswith("out_proj.weight") else w
+        last = src
+    return out
+
+
 def chat_ids(tok, messages, reply=True):
     """token ids of [(role, text)] in the chat format, and of the start of the model's reply"""
     s, e, out = tok.token_to_id("<|im_start|>"), tok.token_to_id("<|im_end|>"), []

@@ -3,6 +3,7 @@
   python train.py --data TOKENS --out RUN --hours 2 --workers 2                 two processes, one a core
   python train.py --data TOKENS --out RUN --until 2026-01-31T18:00 --resume     go on from RUN/ckpt.pt, end by the clock
   python train.py --data TOKENS --out RUN --hours 2 --init model.safetensors    start from the weights of a model
+  python train.py --data TOKENS --out RUN --hours 2 --layers 9 --init model.safetensors     the same, grown to more layers
 
 The learning rate warms up, stays, and falls to zero over the last part of the time, whatever the speed is; `touch RUN/stop`
 starts the fall at once. RUN/ckpt.pt is replaced every few minutes (`touch RUN/save`: now) and is usable at any time: it holds the
@@ -19,7 +20,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from safetensors.torch import load_file
 import ops
-from model import Config, Model, save
+from model import Config, Model, grown, save
 
 SHARES = dict(books=0.22, debsum=0.23, debshort=0.10, debqa=0.07, booksum=0.06, squality=0.05, qmsum=0.02, chat=0.05, recall=0.05, far=0.10,
               copy=0.04, builtin=0.02, limits=0.02, loops=0.02)
@@ -154,7 +155,7 @@ def worker(rank, world, a):
     opt = torch.optim.AdamW([p for n, p in model.named_parameters() if not matrix(n)], lr=a.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     step, tokens, spent = 0, a.init_tokens, 0.0
     if a.init and not ck:
-        model.load_state_dict({k: v.float() for k, v in load_file(a.init).items()})
+        model.load_state_dict(grown({k: v.float() for k, v in load_file(a.init).items()}, a.layers))
     ema = [p.detach().clone() for p in params]
     if ck:
         model.load_state_dict(ck["model"])
@@ -254,7 +255,7 @@ def main():
     ap.add_argument("--val-chunks", type=int, default=4)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--resume", action="store_true")
-    ap.add_argument("--init", help="safetensors file of weights to start from")
+    ap.add_argument("--init", help="safetensors file of weights to start from; with fewer layers than --layers it is grown")
     ap.add_argument("--init-tokens", type=int, default=0, help="tokens that those weights have seen")
     a = ap.parse_args()
     a.half = "avx512_bf16" in open("/proc/cpuinfo").read() if os.path.exists("/proc/cpuinfo") else False
