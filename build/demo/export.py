@@ -61,7 +61,7 @@ def verify(folder):
             greedy = hf.generate(torch.tensor([ids]), max_new_tokens=40, do_sample=False)[0, len(ids):].tolist()
         greedy = greedy[:next((i for i, t in enumerate(greedy) if t in (11, 13)), len(greedy))]
         off = ((ours - want).pow(2).mean() / want.pow(2).mean()).sqrt().item()
-        out, _ = generate(model, ids, 40)
+        out, _ = generate(model, [ids], 40)[0]
         print(f"{len(ids)} tokens: logits differ by {off:.1e} of their RMS, greedy text {'equal' if greedy == out else 'DIFFERS'}")
         assert off < 1e-4 and greedy == out
 

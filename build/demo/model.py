@@ -175,14 +175,22 @@ def feed(model, ids, state=None, start=0):
     return lg[0], state
 
 
-def generate(model, ids, limit=120, stop=(11, 13)):
-    """the likeliest continuation, and whether the model ended it"""
-    lg, state = feed(model, ids)
-    out = []
-    while len(out) < limit:
-        t = int(lg[-1].argmax())
-        if t in stop:
-            return out, True
-        out.append(t)
-        lg, state = feed(model, [t], state, len(ids) + len(out) - 1)
-    return out, False
+def generate(model, prompts, limit=120, stop=(11, 13), temperature=0.0, seed=1):
+    """[(continuation, whether the model ended it)] of lists of token ids; the likeliest ones where the temperature is 0"""
+    width = max(map(len, prompts))
+    fill = lambda rows: torch.tensor([[0] * (width - len(r)) + r for r in rows])     # before a prompt, position 0 keeps the state empty
+    t, pos = fill(prompts), fill([list(range(len(p))) for p in prompts]).int()
+    out, ended, state = [[] for _ in prompts], [False] * len(prompts), None
+    rng = torch.Generator().manual_seed(seed)
+    for _ in range(limit):
+        h, state = model.features(t, pos, state)
+        lg = h[:, -1] @ model.backbone.embeddings.weight.t()
+        t = torch.multinomial(torch.softmax(lg / temperature, -1), 1, generator=rng) if temperature else lg.argmax(-1, keepdim=True)
+        pos = pos[:, -1:] + 1
+        for i, k in enumerate(t[:, 0].tolist()):
+            ended[i] |= k in stop
+            if not ended[i]:
+                out[i].append(k)
+        if all(ended):
+            break
+    return list(zip(out, ended))
