@@ -1,6 +1,8 @@
 package checkpoint
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"reflect"
 	"testing"
@@ -15,7 +17,16 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	want := "falcon_mamba: 6 layers, hidden 256, inner 512, state 16, conv 4, dt rank 16, vocabulary 4096"
+	text, err := os.ReadFile("../../assets/demo/config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]any
+	if err := json.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("%v: %v layers, hidden %v, inner %v, state %v, conv %v, dt rank %v, vocabulary %v", file["model_type"], file["num_hidden_layers"],
+		file["hidden_size"], file["intermediate_size"], file["state_size"], file["conv_kernel"], file["time_step_rank"], file["vocab_size"])
 	if got := c.Config.String(); got != want {
 		t.Errorf("config:\n got %s\nwant %s", got, want)
 	}
@@ -25,9 +36,9 @@ func TestDemo(t *testing.T) {
 	if len(c.Files.TokenizerJSON) == 0 || c.Files.ChatTemplate == "" || c.Files.SpecialTokens["eos_token"] != "<|im_end|>" {
 		t.Error("tokenizer files were not read")
 	}
-	a, err := c.Layers[5].NegA()
-	if err != nil || len(a) != 512*16 || !(a[0] < 0) {
-		t.Errorf("A of layer 5: %d values, %v", len(a), err)
+	a, err := c.Layers[c.Config.Layers-1].NegA()
+	if err != nil || len(a) != c.Inner*c.State || !(a[0] < 0) {
+		t.Errorf("A of the last layer: %d values, %v", len(a), err)
 	}
 }
 
