@@ -99,6 +99,8 @@ func (e *Encoder) DBCNorm(s Scan, dbc vulkan.View, tokens, stride int) {
 // carries their columns: c.Columns is [sequences][inner][Width-1].
 //
 //	a [sequences tokens][aStride], of which the first inner columns are convolved;  x [sequences tokens][xStride]
+//
+// Rows of a are padded as ScanChunk's.
 func (e *Encoder) ConvChunk(c Conv, a, x vulkan.View, sequences, tokens, inner, aStride, xStride int) {
 	tune := e.set.tune
 	local := tune.Conv
@@ -120,6 +122,8 @@ func (e *Encoder) ConvChunk(c Conv, a, x vulkan.View, sequences, tokens, inner, 
 //
 //	delta [tokens][xStride], after softplus;  dbc [tokens][dbcStride];  z stands inner columns into rows of az [tokens][zStride]
 //	xy [tokens][xStride]: x in, y out;  S moves on by tokens
+//
+// Rows are padded: of 8 neighbouring channels, which are read together, the last may be beyond inner.
 func (e *Encoder) ScanChunk(s Scan, delta, dbc, az, xy vulkan.View, sequences, tokens, inner, dbcStride, zStride, xStride int) {
 	local, lanes := e.set.tune.Scan, e.set.tune.ScanLanes
 	for s.State%lanes != 0 {
