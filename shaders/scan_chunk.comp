@@ -4,7 +4,9 @@
 //   S[d][n] = exp(delta[t][d] A[d][n]) S[d][n] + delta[t][d] B[t][n] x[t][d]
 //   y[t][d] = (sum over n of S[d][n] C[t][n] + D[d] x[t][d]) * silu(z[t][d])
 // LANES (1, 2 or 4) lanes share a channel's states; time runs in a loop. y takes x's place: a lane reads x[t][d] before
-// it writes y[t][d], and nobody else does either. B and C of SPAN steps at a time are shared by the workgroup.
+// it writes y[t][d], and nobody else does either. B and C of SPAN steps at a time are shared by the workgroup; where that is one
+// subgroup with a lane a channel, as on the CPU, its lanes load a token's and hand them round: barriers, even of a subgroup, make
+// coroutines in llvmpipe, which cost more than the scan.
 // Grid (channels, sequences): the chunks of several sequences follow each other, as do their states.
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -16,7 +18,9 @@ layout(constant_id = 1) const uint MULTI = 1u;
 layout(constant_id = 2) const uint STATE = 16u;
 layout(constant_id = 3) const uint LANES = 4u;
 layout(constant_id = 4) const uint SPAN = 8u;
+layout(constant_id = 5) const uint ALONE = 0u; // 1: one subgroup, of which 2 STATE is a multiple, with LANES 1
 const uint PART = STATE / LANES;
+const uint EACH = 2u * STATE / LOCAL + 1u; // and one, so that it is never none
 
 #include "math.glsl"
 
@@ -62,14 +66,16 @@ void main() {
     }
     for (uint from = 0u; from < p.tokens; from += SPAN) {
         const uint steps = min(SPAN, p.tokens - from);
-        if (MULTI != 0u) barrier();
-        else subgroupBarrier();
-        for (uint i = gl_LocalInvocationIndex; i < steps * 2u * STATE; i += LOCAL)
-            bc[i] = dbc[(row0 + from + i / (2u * STATE)) * p.dbc_stride + p.rank + i % (2u * STATE)];
-        if (MULTI != 0u) barrier();
-        else {
-            subgroupMemoryBarrierShared();
-            subgroupBarrier();
+        if (ALONE == 0u) {
+            if (MULTI != 0u) barrier();
+            else subgroupBarrier();
+            for (uint i = gl_LocalInvocationIndex; i < steps * 2u * STATE; i += LOCAL)
+                bc[i] = dbc[(row0 + from + i / (2u * STATE)) * p.dbc_stride + p.rank + i % (2u * STATE)];
+            if (MULTI != 0u) barrier();
+            else {
+                subgroupMemoryBarrierShared();
+                subgroupBarrier();
+            }
         }
         uint i = 0u;
         do {
@@ -83,10 +89,16 @@ void main() {
             }
             const float dx = dt * xt;
             const uint b_at = i * 2u * STATE + part * PART;
+            float mine[EACH];
+            if (ALONE == 1u)
+                [[unroll]] for (uint k = 0u; k + 1u < EACH; k++) mine[k] = dbc[t * p.dbc_stride + p.rank + k * LOCAL + gl_SubgroupInvocationID];
             float sum = 0.0;
             [[unroll]] for (uint n = 0u; n < PART; n++) {
-                s[n] = fma(exp2(dt * a[n]), s[n], dx * bc[b_at + n]);
-                sum = fma(s[n], bc[b_at + STATE + n], sum);
+                const uint to = STATE + n;
+                const float b = ALONE == 1u ? subgroupShuffle(mine[n / LOCAL], n % LOCAL) : bc[b_at + n];
+                const float c = ALONE == 1u ? subgroupShuffle(mine[to / LOCAL], to % LOCAL) : bc[b_at + to];
+                s[n] = fma(exp2(dt * a[n]), s[n], dx * b);
+                sum = fma(s[n], c, sum);
             }
             if (LANES > 1u) sum += subgroupShuffleXor(sum, 1u);
             if (LANES > 2u) sum += subgroupShuffleXor(sum, 2u);

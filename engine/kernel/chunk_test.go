@@ -193,8 +193,17 @@ func randomScanChunk(r *rand.Rand, tokens, inner, state int) scanChunk {
 
 func (c scanChunk) device(b bench) [][]float32 {
 	b.Helper()
+	plan, xy, state := c.prepared(b)
+	b.run(plan)
+	return [][]float32{xy.values(), state.values()}
+}
+
+// prepared puts the inputs on the device; plan turns x into y.
+func (c scanChunk) prepared(b bench) (plan func(*Encoder), xy, state grid) {
+	b.Helper()
 	stride, cols, rows := Padded(c.inner)+c.wide, c.rank+2*c.state, (1+c.beside)*c.tokens
-	delta, xy := b.grid(c.delta, rows, c.inner, stride), b.grid(c.x, rows, c.inner, stride)
+	delta := b.grid(c.delta, rows, c.inner, stride)
+	xy = b.grid(c.x, rows, c.inner, stride)
 	dbc := b.grid(c.dbc, rows, cols, Padded(cols)+c.wide)
 	az := make([]float32, rows*2*c.inner) // z stands behind a
 	for i, v := range c.z {
@@ -202,12 +211,28 @@ func (c scanChunk) device(b bench) [][]float32 {
 		az[i/c.inner*2*c.inner+c.inner+i%c.inner] = v
 	}
 	z := b.grid(az, rows, 2*c.inner, Padded(2*c.inner)+c.wide)
-	state := b.grid(c.s, 1, len(c.s), len(c.s)+1)
+	state = b.grid(c.s, 1, len(c.s), len(c.s)+1)
 	scan := Scan{State: c.state, Rank: c.rank, A2: b.vector(timesLog2e(c.a)), D: b.vector(c.d), S: state.View}
-	b.run(func(e *Encoder) {
+	return func(e *Encoder) {
 		e.ScanChunk(scan, delta.View, dbc.View, z.View, xy.View, 1+c.beside, c.tokens, c.inner, dbc.stride, z.stride, stride)
-	})
-	return [][]float32{xy.values(), state.values()}
+	}, xy, state
+}
+
+// BenchmarkScanChunk reads 512 tokens in the shape of 130m.
+func BenchmarkScanChunk(b *testing.B) {
+	dev := vulkantest.Open(b)
+	be := bench{T: &testing.T{}, set: NewSet(dev, DefaultTuning(dev.Info()))}
+	plan, _, _ := randomScanChunk(rand.New(rand.NewPCG(1, 1)), 512, 1536, 16).prepared(be)
+	p, err := be.set.Record(b.Context(), "scan", plan)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Free()
+	for b.Loop() {
+		if err := p.Run(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func (c scanChunk) truth() []reference.Bounded {

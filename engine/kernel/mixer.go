@@ -140,7 +140,8 @@ func (e *Encoder) ScanChunk(s Scan, delta, dbc, az, xy vulkan.View, sequences, t
 			vulkan.In(delta), vulkan.In(s.A2), vulkan.In(dbc), vulkan.In(s.D), vulkan.In(az), vulkan.InOut(s.S), vulkan.InOut(xy))
 		return
 	}
-	e.run("scan_chunk", []uint32{uint32(local), e.multi(local), uint32(s.State), uint32(lanes), uint32(e.set.tune.ScanSpan)},
+	alone := flag(e.multi(local) == 0 && lanes == 1 && 2*s.State%local == 0)
+	e.run("scan_chunk", []uint32{uint32(local), e.multi(local), uint32(s.State), uint32(lanes), uint32(e.set.tune.ScanSpan), alone},
 		ceil(inner*lanes, local), sequences,
 		[]any{inner, tokens, s.Rank, dbcStride, zStride, xStride},
 		vulkan.In(delta), vulkan.In(s.A2), vulkan.In(dbc), vulkan.In(s.D), vulkan.In(az), vulkan.InOut(s.S), vulkan.InOut(xy))
