@@ -1,15 +1,16 @@
 """Write a checkpoint as a model in Hugging Face layout.
 
-  python export.py RUN/ckpt.pt TOKENS/tokenizer.json OUT [--dtype bf16] [--verify]
+  python export.py RUN/ckpt.pt TOKENS/tokenizer.json OUT [--dtype bf16] [--mean model.safetensors] [--verify]
 
-The averaged weights are rounded to bf16, f16 or f32; A_log and D stay f32; the head is tied to the embeddings. --verify loads the
+The averaged weights are rounded to bf16, f16 or f32; A_log and D stay f32; the head is tied to the embeddings. --mean takes the mean of
+them and of the weights that training went on from, grown if they are of fewer layers. --verify loads the
 folder with transformers (FalconMambaForCausalLM) and compares its ids, logits and greedy text with this trainer's own.
 """
 import argparse, json, os, shutil
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
-from model import chat_ids, feed, generate, load, load_folder
+from model import chat_ids, feed, generate, grown, load, load_folder
 
 TEMPLATE = ("{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
             "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
@@ -18,9 +19,12 @@ TEXTS = ["Summarize:\nA tool to read 1234 files & show them, isn't it?  It costs
          "It was a dark night, and the old man said nothing. " * 30]
 
 
-def write(checkpoint, tokenizer, out, dtype):
+def write(checkpoint, tokenizer, out, dtype, mean=None):
     os.makedirs(out, exist_ok=True)
     model, ck = load(checkpoint)
+    if mean:
+        before = grown({k: v.float() for k, v in load_file(mean).items()}, model.c.layers)
+        model.load_state_dict({k: v.lerp(before[k], 0.5) for k, v in model.state_dict().items()})
     name, kind = DTYPES[dtype]
     tensors = {k: v.to(torch.float32 if k.endswith(("A_log", ".D")) else kind).contiguous() for k, v in model.state_dict().items()}
     save_file(tensors, os.path.join(out, "model.safetensors"), metadata={"format": "pt"})
@@ -72,9 +76,10 @@ if __name__ == "__main__":
     ap.add_argument("tokenizer")
     ap.add_argument("out")
     ap.add_argument("--dtype", default="bf16", choices=DTYPES)
+    ap.add_argument("--mean", help="safetensors file of the weights before, to take the mean with")
     ap.add_argument("--verify", action="store_true")
     a = ap.parse_args()
     torch.set_num_threads(1)
-    write(a.checkpoint, a.tokenizer, a.out, a.dtype)
+    write(a.checkpoint, a.tokenizer, a.out, a.dtype, a.mean)
     if a.verify:
         verify(a.out)
