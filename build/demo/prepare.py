@@ -16,7 +16,7 @@ SPECIAL = [f">>{w}<<" for w in "TITLE ABSTRACT INTRODUCTION SUMMARY COMMENT ANSW
 SPECIAL += ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 EOS, IM_START, IM_END = 11, 12, 13
 W_MARK, W_USER, W_TEXT, W_REPLY = 1, 2, 4, 8         # loss weights in quarters
-W_FAR = 24                                           # of the few replies that stand after long texts
+REPLIES = dict(far=24, debsum=16, debshort=16)       # of those that are short beside what stands before them
 KIND = dict(books="book", booksum="book", debsum="package", debqa="package", squality="story", qmsum="meeting", chat="chat", recall="name")
 
 
@@ -129,7 +129,7 @@ def main():
         train, val = [d for h, d in docs if not h], [d for h, d in docs if h]
         user = 0 if part == "copy" else W_USER                  # words drawn at random are not to be learned
         circles = rng if part == "loops" else None
-        n = write(tok, train, os.path.join(a.out, f"train_{part}.npz"), user, circles, W_FAR if part == "far" else W_REPLY)
+        n = write(tok, train, os.path.join(a.out, f"train_{part}.npz"), user, circles, REPLIES.get(part, W_REPLY))
         m = write(tok, val, os.path.join(a.out, f"val_{part}.npz"), user, circles) if val else 0
         if not circles:                                         # as text they are parts that stand there already
             heldout[part] = val

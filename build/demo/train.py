@@ -22,8 +22,8 @@ from safetensors.torch import load_file
 import ops
 from model import Config, Model, grown, save
 
-SHARES = dict(books=0.22, debsum=0.23, debshort=0.10, debqa=0.07, booksum=0.06, squality=0.05, qmsum=0.02, chat=0.05, recall=0.05, far=0.10,
-              copy=0.04, builtin=0.02, limits=0.02, loops=0.02)
+SHARES = dict(books=0.225, debsum=0.23, debshort=0.10, debqa=0.06, booksum=0.065, squality=0.045, qmsum=0.02, chat=0.05, recall=0.05,
+              far=0.065, copy=0.045, builtin=0.015, limits=0.015, loops=0.015)
 
 
 class Stream:
