@@ -25,7 +25,7 @@ func TestBench(t *testing.T) {
 		"quant", "results", "state_bytes", "state_restore_ms", "state_save_ms", "weights_gbps", "weights_seconds"}; !slices.Equal(keys, want) {
 		t.Errorf("keys %v, want %v", keys, want)
 	}
-	if r["copy_gbps"] != 10.0 || r["fma_tflops"] != 2.0 || r["matrix_tflops"] != 8.0 || r["matrix_units"] != false || r["peak_device_bytes"] != 2000.0 || r["quant"] != "q5_k" || r["driver"] != "none 1.0" {
+	if r["copy_gbps"] != 10.0 || r["fma_tflops"] != 2.0 || r["matrix_tflops"] != 8.0 || r["matrix_units"] != false || r["peak_device_bytes"] != 2000.0 || r["quant"] != strings.ToLower(builtinPrecision(t)) || r["driver"] != "none 1.0" {
 		t.Errorf("got %v", r)
 	}
 	results := r["results"].([]any)
