@@ -22,6 +22,21 @@ type trial interface {
 	truth() []reference.Bounded // the same
 }
 
+// repeat runs what plan encodes as often as the benchmark asks.
+func repeat(b *testing.B, set *Set, plan func(*Encoder)) {
+	b.Helper()
+	p, err := set.Record(b.Context(), "bench", plan)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Free()
+	for b.Loop() {
+		if err := p.Run(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // check compares a trial's outputs with the truth, and with a second run, which must give the same bits.
 func check(b bench, tr trial) {
 	b.Helper()

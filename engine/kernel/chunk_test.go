@@ -223,16 +223,7 @@ func BenchmarkScanChunk(b *testing.B) {
 	dev := vulkantest.Open(b)
 	be := bench{T: &testing.T{}, set: NewSet(dev, DefaultTuning(dev.Info()))}
 	plan, _, _ := randomScanChunk(rand.New(rand.NewPCG(1, 1)), 512, 1536, 16).prepared(be)
-	p, err := be.set.Record(b.Context(), "scan", plan)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer p.Free()
-	for b.Loop() {
-		if err := p.Run(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-	}
+	repeat(b, be.set, plan)
 }
 
 func (c scanChunk) truth() []reference.Bounded {

@@ -206,16 +206,7 @@ func BenchmarkProject(b *testing.B) {
 				if n := tune.ScratchBytes(tokens, m); n > 0 {
 					a.Scratch = be.words(make([]uint32, n/4)...)
 				}
-				p, err := be.set.Record(b.Context(), "bench", func(e *Encoder) { e.Project(a) })
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer p.Free()
-				for b.Loop() {
-					if err := p.Run(b.Context()); err != nil {
-						b.Fatal(err)
-					}
-				}
+				repeat(b, be.set, func(e *Encoder) { e.Project(a) })
 				b.ReportMetric(2*tokens*float64(m.Rows*m.Cols)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 			})
 		}
