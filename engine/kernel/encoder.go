@@ -212,7 +212,7 @@ func (e *Encoder) multi(local int) uint32 {
 // through picks the variant of a shader for a slab of a matrix that meets few tokens, given the rows that a workgroup takes
 // at a time. Behind the given constants and push come what reading through addresses needs: those of the slab and the views.
 func (e *Encoder) through(shader string, m *Matrix, s Slab, rows int, constants []uint32, push []any, views ...vulkan.View) (string, []uint32, []any) {
-	if !e.set.tune.addressed(m.DType) {
+	if !e.set.tune.Address {
 		return m.shader(shader + e.wide()), constants, push
 	}
 	if len(push)%2 != 0 {

@@ -60,7 +60,7 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 	for i, slab := range dtProj.Slabs {
 		rows := min(tune.slabRows(dtProj, slab), tune.ScanChannels)
 		channels := ceil(tune.ScanChannels, rows) * rows
-		if tune.addressed(dtProj.DType) {
+		if tune.Address {
 			channels = max(1, min(channels, slab.Rows)/rows) * rows // of the slab, whole
 		}
 		out := vulkan.Out(y)

@@ -87,7 +87,7 @@ func (e *Encoder) Project(a Project) {
 				weights, vulkan.In(a.X), vulkan.In(bias), out)
 			continue
 		}
-		thin := tune.addressed(a.W.DType) && a.Tokens <= tune.AddressTokens
+		thin := tune.Address && a.Tokens <= tune.AddressTokens
 		if tune.LaneRows > 0 && a.Tokens > 1 && !thin && a.Norm == nil && a.Token0 == 0 {
 			local, toks := tune.Local, tune.laneTokens(a.Tokens)
 			shader, address := "gemm_rows", []any(nil)

@@ -28,8 +28,6 @@ type storage struct {
 	suffix string // of the shader variants
 	unit   int    // columns
 	planes []plane
-	// address: there are shaders that read rows through their address, 32 columns at a time or 128.
-	address bool
 }
 
 // plane is one part of every block of a slab.
@@ -39,23 +37,23 @@ type plane struct {
 }
 
 var storages = map[weights.DType]storage{
-	weights.F32:    {"f32", 4, nil, false},
-	weights.F16:    {"f16", 8, nil, true},
-	weights.BF16:   {"bf16", 8, nil, true},
-	weights.Q8_0:   {"q8_0", 16, []plane{{32, from(2)}, {2, from(0)}}, true},
-	weights.Q4_0:   {"q4_0", 32, []plane{{16, from(2)}, {2, from(0)}}, false},
-	weights.Q4_1:   {"q4_1", 32, []plane{{16, from(4)}, {4, from(0)}}, false},
-	weights.Q5_0:   {"q5_0", 32, []plane{{16, from(6)}, {4, fifthBits(2)}, {2, from(0)}}, false},
-	weights.Q5_1:   {"q5_1", 32, []plane{{16, from(8)}, {4, fifthBits(4)}, {4, from(0)}}, false},
-	weights.IQ4_NL: {"iq4_nl", 32, []plane{{16, from(2)}, {2, from(0)}}, false},
-	weights.Q2_K:   {"q2_k", 32, []plane{{64, quarters(16)}, {16, from(0)}, {4, from(80)}}, false},
-	weights.Q3_K:   {"q3_k", 32, []plane{{64, quarters(32)}, {32, singles(0)}, {16, scalesQ3_K}, {2, from(108)}}, false},
-	weights.Q4_K:   {"q4_k", 32, []plane{{128, nibbles(16)}, {16, headK}}, true},
-	weights.Q5_K:   {"q5_k", 32, []plane{{128, nibbles(48)}, {16, headK}, {32, singles(16)}}, true},
-	weights.Q6_K:   {"q6_k", 32, []plane{{128, nibblesQ6_K}, {64, quarters(128)}, {16, from(192)}, {2, from(208)}}, true},
-	weights.IQ4_XS: {"iq4_xs", 32, []plane{{128, from(8)}, {8, from(0)}}, false},
-	weights.NF4:    {"nf4", 32, []plane{{32, nibblesInOrder(4)}, {4, from(0)}}, false},
-	weights.FP4:    {"fp4", 32, []plane{{32, nibblesInOrder(4)}, {4, from(0)}}, false},
+	weights.F32:    {"f32", 4, nil},
+	weights.F16:    {"f16", 8, nil},
+	weights.BF16:   {"bf16", 8, nil},
+	weights.Q8_0:   {"q8_0", 16, []plane{{32, from(2)}, {2, from(0)}}},
+	weights.Q4_0:   {"q4_0", 32, []plane{{16, from(2)}, {2, from(0)}}},
+	weights.Q4_1:   {"q4_1", 32, []plane{{16, from(4)}, {4, from(0)}}},
+	weights.Q5_0:   {"q5_0", 32, []plane{{16, from(6)}, {4, fifthBits(2)}, {2, from(0)}}},
+	weights.Q5_1:   {"q5_1", 32, []plane{{16, from(8)}, {4, fifthBits(4)}, {4, from(0)}}},
+	weights.IQ4_NL: {"iq4_nl", 32, []plane{{16, from(2)}, {2, from(0)}}},
+	weights.Q2_K:   {"q2_k", 32, []plane{{64, quarters(16)}, {16, from(0)}, {4, from(80)}}},
+	weights.Q3_K:   {"q3_k", 32, []plane{{64, quarters(32)}, {32, singles(0)}, {16, scalesQ3_K}, {2, from(108)}}},
+	weights.Q4_K:   {"q4_k", 32, []plane{{128, nibbles(16)}, {16, headK}}},
+	weights.Q5_K:   {"q5_k", 32, []plane{{128, nibbles(48)}, {16, headK}, {32, singles(16)}}},
+	weights.Q6_K:   {"q6_k", 32, []plane{{128, nibblesQ6_K}, {64, quarters(128)}, {16, from(192)}, {2, from(208)}}},
+	weights.IQ4_XS: {"iq4_xs", 32, []plane{{128, from(8)}, {8, from(0)}}},
+	weights.NF4:    {"nf4", 32, []plane{{32, nibblesInOrder(4)}, {4, from(0)}}},
+	weights.FP4:    {"fp4", 32, []plane{{32, nibblesInOrder(4)}, {4, from(0)}}},
 }
 
 // stored looks up the storage of a type.

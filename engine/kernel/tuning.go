@@ -23,9 +23,9 @@ type Tuning struct {
 	FragmentFrom int      // tokens from which they serve
 
 	Wide    bool // shaders for drivers that run on the CPU: 64-bit loads, weights asked for ahead; needs 64-bit integers
-	Address bool // shaders that read through addresses: of few tokens, where storage.address, of the lane-a-row GEMM, convolution and scan; needs Wide, addresses() and subgroups of addressLanes, Local
+	Address bool // shaders that read through addresses: of few tokens, of the lane-a-row GEMM, convolution and scan; needs Wide, addresses() and subgroups of addressLanes, Local
 
-	AddressRows   int // Rows for these; 0: Rows
+	AddressRows   int // Rows for these
 	AddressTokens int // up to how many tokens GEMV reads weights so; 0: one
 
 	Norm         int  // lanes of the norms
@@ -45,7 +45,7 @@ func (t Tuning) rows(m *Matrix) int { return t.rowsOf(m.DType) }
 
 // slabRows is the same of a slab of m: reading through its address stays inside it.
 func (t Tuning) slabRows(m *Matrix, s Slab) int {
-	if t.addressed(m.DType) {
+	if t.Address {
 		return min(t.rows(m), s.Rows)
 	}
 	return t.rows(m)
@@ -55,7 +55,7 @@ func (t Tuning) rowsOf(d weights.DType) int {
 	if rows, measured := t.RowsOf[d]; measured {
 		return rows
 	}
-	if t.AddressRows > 0 && t.addressed(d) {
+	if t.Address {
 		return t.AddressRows
 	}
 	if t.Dense > 0 && storages[d].unit == 32 {
@@ -71,9 +71,6 @@ const addressLanes = 8
 func addresses(f vulkan.Features) bool {
 	return f.Address && f.Int8 && f.Int16 && f.Storage8 && f.Storage16
 }
-
-// addressed says whether GEMV reads weights of a type through their address.
-func (t Tuning) addressed(d weights.DType) bool { return t.Address && storages[d].address }
 
 // draw is the lanes that choose from all logits.
 func (t Tuning) draw() int {

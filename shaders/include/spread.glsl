@@ -9,7 +9,7 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_int8 : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int16 : require
 
-layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Words { uint w[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Words { uint v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Floats { float v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 2) readonly buffer Halves { uint16_t v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 1) readonly buffer Bytes { uint8_t v[]; };
@@ -23,6 +23,7 @@ layout(buffer_reference, std430, buffer_reference_align = 1) readonly buffer Sig
         return mine;                                                                                          \
     }
 SPREAD(spread_floats, float, Floats)
+SPREAD(spread_words, uint, Words)
 SPREAD(spread_halves, uint16_t, Halves)
 SPREAD(spread_bytes, uint8_t, Bytes)
 SPREAD(spread_signed, int8_t, Signed)
