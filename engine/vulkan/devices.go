@@ -93,6 +93,7 @@ type Features struct {
 	Timestamps                  bool // DeviceOptions.Profile is possible
 	MemoryBudget                bool
 	Address                     bool // buffers have addresses, and shaders on the CPU are faster through them
+	HostMemory                  bool // it runs on the CPU and takes memory of ours for its own
 	DeviceFault                 bool
 	CooperativeMatrix           []CooperativeMatrix // shapes; empty where there are none
 }
@@ -218,6 +219,7 @@ func (in *Instance) featuresOf(pd vk.PhysicalDevice, r *C.kv_physical) Features 
 		SubgroupClustered:     r.subgroup_ops&C.VK_SUBGROUP_FEATURE_CLUSTERED_BIT != 0,
 		SubgroupExtendedTypes: has(C.KV_EXTENDED_TYPES), MemoryModel: has(C.KV_MEMORY_MODEL),
 		MemoryBudget: has(C.KV_MEMORY_BUDGET), DeviceFault: has(C.KV_DEVICE_FAULT), Address: has(C.KV_ADDRESS),
+		HostMemory: has(C.KV_HOST_MEMORY),
 	}
 	if has(C.KV_COOPERATIVE) {
 		var shapes [64]C.kv_cooperative

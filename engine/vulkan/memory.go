@@ -64,6 +64,7 @@ type BufferUse struct {
 type allocation struct {
 	handle vk.DeviceMemory
 	mapped unsafe.Pointer
+	pages  *pages // not nil: it is these
 }
 
 type arenaKey struct {
@@ -98,6 +99,19 @@ func (m *memory) addressUsage() vk.BufferUsageFlags {
 		return C.VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT
 	}
 	return 0
+}
+
+// ownPages are pages for so much memory of a type, where the device takes such; nil: the driver makes them.
+func (m *memory) ownPages(size int64, index uint32) *pages {
+	if !m.d.info.Features.HostMemory {
+		return nil
+	}
+	p := newPages(size, int64(m.d.info.raw.host_align))
+	if p != nil && uint32(C.kv_host_types(m.d.table, p.at))>>index&1 == 0 {
+		p.free()
+		return nil
+	}
+	return p
 }
 
 func newMemory(d *Device) (*memory, error) {
@@ -195,6 +209,9 @@ func (m *memory) createBuffer(name string, size int64) (vk.Buffer, requirements,
 	// Whole words, so that a fill reaches the last byte and a shader may read the last word.
 	info := vk.BufferCreateInfo{SType: vk.StructureTypeBufferCreateInfo, Size: vk.DeviceSize(roundUp(size, 4)), Usage: bufferUsage | m.addressUsage(),
 		SharingMode: vk.SharingModeExclusive}
+	if m.d.info.Features.HostMemory {
+		info.PNext = unsafe.Pointer(C.kv_host_buffer())
+	}
 	err := check(vk.CreateBuffer(m.d.handle, &info, nil, &b), "create buffer", name)
 	info.Free()
 	if err != nil {
@@ -245,20 +262,30 @@ func (m *memory) allocate(name string, size int64, host bool) (*allocation, erro
 	}
 	a := &allocation{}
 	info := vk.MemoryAllocateInfo{SType: vk.StructureTypeMemoryAllocateInfo, AllocationSize: vk.DeviceSize(size), MemoryTypeIndex: index}
-	if m.d.info.Features.Address {
+	if a.pages = m.ownPages(size, index); a.pages != nil {
+		p := C.kv_host_import(a.pages.at, C.int(btoi(m.d.info.Features.Address)))
+		defer C.kv_free(p)
+		info.PNext, info.AllocationSize = p, vk.DeviceSize(a.pages.size)
+	} else if m.d.info.Features.Address {
 		info.PNext = unsafe.Pointer(C.kv_addressed_memory())
 	}
 	var h vk.DeviceMemory
 	r := vk.AllocateMemory(m.d.handle, &info, nil, &h)
 	info.Free()
 	a.handle = h
+	if r != vk.Success {
+		a.pages.free()
+	}
 	if r == vk.ErrorOutOfDeviceMemory || r == vk.ErrorOutOfHostMemory {
 		return nil, outOfMemory(name, size, m.heaps()[heap].Free())
 	}
 	if err := m.d.deviceError(r, "allocate", name); err != nil {
 		return nil, err
 	}
-	if mapped {
+	switch {
+	case mapped && a.pages != nil:
+		a.mapped = a.pages.at
+	case mapped:
 		var p unsafe.Pointer
 		if err := check(vk.MapMemory(m.d.handle, a.handle, 0, vk.DeviceSize(size), 0, &p), "map memory of", name); err != nil {
 			vk.FreeMemory(m.d.handle, a.handle, nil)
@@ -303,10 +330,11 @@ func outOfMemory(name string, need, free int64) error {
 
 // dispose gives a block back to the driver; m.mu is held.
 func (m *memory) dispose(b *block, host bool) {
-	if b.memory.mapped != nil {
+	if b.memory.mapped != nil && b.memory.pages == nil {
 		vk.UnmapMemory(m.d.handle, b.memory.handle)
 	}
 	vk.FreeMemory(m.d.handle, b.memory.handle, nil)
+	b.memory.pages.free()
 	m.count--
 	m.total -= b.size
 	m.perHeap[m.heapOf(host)] -= b.size

@@ -52,6 +52,7 @@ enum {
 	KV_PORTABILITY = 1 << 14,      // VK_KHR_portability_subset (MoltenVK): must be enabled
 	KV_BFLOAT16 = 1 << 15,         // VK_KHR_shader_bfloat16 (type only)
 	KV_ADDRESS = 1 << 16,          // buffers have addresses, and shaders that run on the CPU are faster through them
+	KV_HOST_MEMORY = 1 << 17,      // VK_EXT_external_memory_host, of devices that run on the CPU
 };
 
 typedef struct {
@@ -60,7 +61,7 @@ typedef struct {
 	uint32_t api, driver_version, vendor_id, device_id, type, features;
 	uint8_t uuid[16], cache_uuid[16];
 	uint32_t pci_known, pci[4]; // domain, bus, device, function
-	uint64_t max_storage_range, max_allocation, storage_align, noncoherent_atom;
+	uint64_t max_storage_range, max_allocation, storage_align, noncoherent_atom, host_align;
 	uint32_t max_allocations, max_invocations, max_shared, max_push, max_stage_storage, max_bound_sets;
 	uint32_t max_groups[3], max_group_size[3];
 	uint32_t subgroup, min_subgroup, max_subgroup, subgroup_stages, subgroup_ops, subgroup_required_stages;
@@ -91,6 +92,11 @@ void kv_device_free(kv_device *dev); // the table, not the VkDevice
 // kv_buffer_address is where shaders find a buffer, with KV_ADDRESS; kv_addressed_memory is what its memory is allocated with.
 uint64_t kv_buffer_address(kv_device *dev, uint64_t buffer);
 const void *kv_addressed_memory(void);
+// With KV_HOST_MEMORY: what buffers are made with; the memory types that a page's memory can be imported as; and what it is imported
+// with, addressed as above (free with kv_free).
+const void *kv_host_buffer(void);
+uint32_t kv_host_types(kv_device *dev, void *page);
+void *kv_host_import(void *page, int addressed);
 void kv_set_name(kv_device *dev, uint32_t object_type, uint64_t handle, const char *name);
 
 // Create-infos for the binding, each one block of C memory (free with kv_free).

@@ -85,6 +85,7 @@ void *kv_device_info(const kv_physical *info, uint32_t family) {
 		CHAIN(b->bf);
 		b->extensions[n++] = "VK_KHR_shader_bfloat16";
 	}
+	if (f & KV_HOST_MEMORY) b->extensions[n++] = "VK_EXT_external_memory_host";
 	if (f & KV_MEMORY_BUDGET) b->extensions[n++] = "VK_EXT_memory_budget";
 	if (f & KV_PORTABILITY) b->extensions[n++] = "VK_KHR_portability_subset";
 	b->priority = 1.0f;
@@ -104,6 +105,7 @@ kv_device *kv_device_new(kv_instance *in, uint64_t device, uint32_t features) {
 #define LOAD(f) if (!(d->f = (PFN_vk##f)in->GetDeviceProcAddr(d->handle, "vk" #f))) goto missing
 	if (features & KV_DEVICE_FAULT) LOAD(GetDeviceFaultInfoEXT);
 	if (features & KV_ADDRESS) LOAD(GetBufferDeviceAddress);
+	if (features & KV_HOST_MEMORY) LOAD(GetMemoryHostPointerPropertiesEXT);
 	LOAD(CreateComputePipelines);
 	LOAD(DestroyPipeline);
 	LOAD(AllocateDescriptorSets);
@@ -140,6 +142,26 @@ uint64_t kv_buffer_address(kv_device *d, uint64_t buffer) {
 const void *kv_addressed_memory(void) {
 	static const VkMemoryAllocateFlagsInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO, .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
 	return &info;
+}
+
+const void *kv_host_buffer(void) {
+	static const VkExternalMemoryBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
+		.handleTypes = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT};
+	return &info;
+}
+
+uint32_t kv_host_types(kv_device *d, void *page) {
+	VkMemoryHostPointerPropertiesEXT p = {.sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT};
+	if (d->GetMemoryHostPointerPropertiesEXT(d->handle, VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT, page, &p) != VK_SUCCESS) return 0;
+	return p.memoryTypeBits;
+}
+
+void *kv_host_import(void *page, int addressed) {
+	VkImportMemoryHostPointerInfoEXT *info = calloc(1, sizeof *info);
+	if (!info) return NULL;
+	*info = (VkImportMemoryHostPointerInfoEXT){.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
+		.pNext = addressed ? kv_addressed_memory() : NULL, .handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT, .pHostPointer = page};
+	return info;
 }
 
 void kv_set_name(kv_device *d, uint32_t type, uint64_t handle, const char *name) {

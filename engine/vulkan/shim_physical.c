@@ -86,6 +86,7 @@ void kv_physical_query(kv_instance *in, uint64_t physical, kv_physical *o) {
 	VkPhysicalDeviceDriverProperties dr = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
 	VkPhysicalDeviceSubgroupSizeControlProperties sc = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
 	VkPhysicalDeviceMaintenance4Properties m4 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES, .maxBufferSize = UINT64_MAX};
+	VkPhysicalDeviceExternalMemoryHostPropertiesEXT hm = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
 	VkPhysicalDevicePCIBusInfoPropertiesEXT pci = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT};
 	if (api >= VK_API_VERSION_1_1) {
 		p2.pNext = NULL;
@@ -97,12 +98,16 @@ void kv_physical_query(kv_instance *in, uint64_t physical, kv_physical *o) {
 		if (api >= VK_API_VERSION_1_3 || has(ext, n, "VK_EXT_subgroup_size_control")) CHAIN(sc);
 		if (api >= VK_API_VERSION_1_3 || has(ext, n, "VK_KHR_maintenance4")) CHAIN(m4);
 		if ((o->pci_known = has(ext, n, "VK_EXT_pci_bus_info"))) CHAIN(pci);
+		if (has(ext, n, "VK_EXT_external_memory_host")) CHAIN(hm);
 		in->GetPhysicalDeviceProperties2(pd, &p2);
 		query_features(in, pd, api, ext, n, &o->features);
 	}
 	free(ext);
 	// From Mesa 26 on llvmpipe loads once what all lanes load; before that addresses are slower than bindings.
 	if (dr.driverID != VK_DRIVER_ID_MESA_LLVMPIPE || p2.properties.driverVersion < VK_MAKE_VERSION(26, 0, 0)) o->features &= ~KV_ADDRESS;
+
+	if (hm.minImportedHostPointerAlignment && p2.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU) o->features |= KV_HOST_MEMORY;
+	o->host_align = hm.minImportedHostPointerAlignment;
 
 	const VkPhysicalDeviceProperties *p = &p2.properties;
 	const VkPhysicalDeviceLimits *l = &p->limits;

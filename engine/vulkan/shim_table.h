@@ -61,6 +61,7 @@ struct kv_device {
 	PFN_vkSetDebugUtilsObjectNameEXT SetDebugUtilsObjectNameEXT; // NULL without validation
 	PFN_vkGetDeviceFaultInfoEXT GetDeviceFaultInfoEXT;           // NULL without the extension
 	PFN_vkGetBufferDeviceAddress GetBufferDeviceAddress;         // NULL without KV_ADDRESS
+	PFN_vkGetMemoryHostPointerPropertiesEXT GetMemoryHostPointerPropertiesEXT; // NULL without KV_HOST_MEMORY
 	PFN_vkCreateComputePipelines CreateComputePipelines;
 	PFN_vkDestroyPipeline DestroyPipeline;
 	PFN_vkAllocateDescriptorSets AllocateDescriptorSets;
