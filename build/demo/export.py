@@ -1,9 +1,10 @@
 """Write a checkpoint as a model in Hugging Face layout.
 
-  python export.py RUN/ckpt.pt TOKENS/tokenizer.json OUT [--dtype bf16] [--mean model.safetensors] [--verify]
+  python export.py RUN/ckpt.pt TOKENS/tokenizer.json OUT [--dtype bf16] [--and RUN/earlier.pt] [--mean model.safetensors] [--verify]
 
-The averaged weights are rounded to bf16, f16 or f32; A_log and D stay f32; the head is tied to the embeddings. --mean takes the mean of
-them and of the weights that training went on from, grown if they are of fewer layers. --verify loads the
+The averaged weights are rounded to bf16, f16 or f32; A_log and D stay f32; the head is tied to the embeddings. --and takes the mean of
+them and those of another checkpoint; --mean then that of this and of the weights that training went on from, grown if they are of
+fewer layers. --verify loads the
 folder with transformers (FalconMambaForCausalLM) and compares its ids, logits and greedy text with this trainer's own.
 """
 import argparse, json, os, shutil
@@ -19,12 +20,18 @@ TEXTS = ["Summarize:\nA tool to read 1234 files & show them, isn't it?  It costs
          "It was a dark night, and the old man said nothing. " * 30]
 
 
-def write(checkpoint, tokenizer, out, dtype, mean=None):
+def halfway(model, weights):
+    """moves the model to the mean of itself and of the weights"""
+    model.load_state_dict({k: v.lerp(weights[k], 0.5) for k, v in model.state_dict().items()})
+
+
+def write(checkpoint, tokenizer, out, dtype, other=None, mean=None):
     os.makedirs(out, exist_ok=True)
     model, ck = load(checkpoint)
+    if other:
+        halfway(model, load(other)[0].state_dict())
     if mean:
-        before = grown({k: v.float() for k, v in load_file(mean).items()}, model.c.layers)
-        model.load_state_dict({k: v.lerp(before[k], 0.5) for k, v in model.state_dict().items()})
+        halfway(model, grown({k: v.float() for k, v in load_file(mean).items()}, model.c.layers))
     name, kind = DTYPES[dtype]
     tensors = {k: v.to(torch.float32 if k.endswith(("A_log", ".D")) else kind).contiguous() for k, v in model.state_dict().items()}
     save_file(tensors, os.path.join(out, "model.safetensors"), metadata={"format": "pt"})
@@ -76,10 +83,11 @@ if __name__ == "__main__":
     ap.add_argument("tokenizer")
     ap.add_argument("out")
     ap.add_argument("--dtype", default="bf16", choices=DTYPES)
+    ap.add_argument("--and", dest="other", metavar="CHECKPOINT", help="another checkpoint, to take the mean with")
     ap.add_argument("--mean", help="safetensors file of the weights before, to take the mean with")
     ap.add_argument("--verify", action="store_true")
     a = ap.parse_args()
     torch.set_num_threads(1)
-    write(a.checkpoint, a.tokenizer, a.out, a.dtype, a.mean)
+    write(a.checkpoint, a.tokenizer, a.out, a.dtype, a.other, a.mean)
     if a.verify:
         verify(a.out)

@@ -22,8 +22,8 @@ from safetensors.torch import load_file
 import ops
 from model import Config, Model, grown, save
 
-SHARES = dict(books=0.225, debsum=0.23, debshort=0.10, debqa=0.06, booksum=0.065, squality=0.045, qmsum=0.02, chat=0.05, recall=0.05,
-              far=0.065, copy=0.045, builtin=0.015, limits=0.015, loops=0.015)
+SHARES = dict(books=0.25, debsum=0.165, debshort=0.095, debqa=0.06, booksum=0.075, squality=0.045, qmsum=0.025, chat=0.05, recall=0.05,
+              far=0.08, copy=0.045, builtin=0.015, limits=0.025, loops=0.02)
 
 
 class Stream:

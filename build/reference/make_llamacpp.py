@@ -2,10 +2,10 @@
 """Golden greedy texts: what llama.cpp says after some prompts, with the demo model as GGUF.
 
     go test ./engine/reference -run TestWriteDemo -write-demo FOLDER      (demo-f32.gguf, f16, q8_0, q4_k, ...)
-    python3 build/reference/make_llamacpp.py FOLDER/demo-f32.gguf engine/testdata/llamacpp/demo-f32.json          (and f16)
+    python3 build/reference/make_llamacpp.py FOLDER/demo-f32.gguf engine/testdata/llamacpp/demo-f32.json
     python3 build/reference/make_llamacpp.py --vulkan FOLDER/demo-q8_0.gguf engine/testdata/llamacpp/demo-q8_0.json
 
-The last for each quantization. make_gguf.py writes the same tensors as F32, F16 and Q8_0.
+The last for F16 and each quantization. make_gguf.py writes the same tensors as F32, F16 and Q8_0.
 
 Runs
 
@@ -13,9 +13,10 @@ Runs
 
 on the CPU. With --vulkan it runs on the first Vulkan device, a software one will do: -ngl 99, and in the environment
 GGML_VK_VISIBLE_DEVICES=0 GGML_VK_DISABLE_INTEGER_DOT_PRODUCT=1 GGML_VK_DISABLE_COOPMAT=1 GGML_VK_DISABLE_COOPMAT2=1
-GGML_VK_DISABLE_F16=1. That is for quantizations: the CPU backend rounds the activations to 8 bits before it multiplies
-them with quantized weights, which changes the text after "The captain looked at the sea and said," with Q8_0; the Vulkan
-backend so set keeps them in float, as Kestrel does.
+GGML_VK_DISABLE_F16=1. The CPU backend rounds the activations to 8 bits before it multiplies
+them with quantized weights, which changes the text after "The captain looked at the sea and said," with Q8_0, and to binary16 before it
+multiplies them with such, which decides where a text comes within 0.0003 of a tie; the Vulkan backend so set keeps them in float, as
+Kestrel does.
 
 The server is asked /tokenize (special tokens of the text become their ids) and /completion (prompt as ids, n_predict 64,
 temperature 0, no penalties, no cached prompt). The same text comes from
