@@ -264,6 +264,11 @@ func (m *memory) allocate(name string, size int64, host bool) (*allocation, erro
 	info := vk.MemoryAllocateInfo{SType: vk.StructureTypeMemoryAllocateInfo, AllocationSize: vk.DeviceSize(size), MemoryTypeIndex: index}
 	if a.pages = m.ownPages(size, index); a.pages != nil {
 		p := C.kv_host_import(a.pages.at, C.int(btoi(m.d.info.Features.Address)))
+		if p == nil {
+			info.Free()
+			a.pages.free()
+			return nil, outOfMemory(name, size, m.heaps()[heap].Free())
+		}
 		defer C.kv_free(p)
 		info.PNext, info.AllocationSize = p, vk.DeviceSize(a.pages.size)
 	} else if m.d.info.Features.Address {
