@@ -2,6 +2,7 @@ package vulkan
 
 import (
 	"errors"
+	"math/bits"
 	"runtime"
 	"strings"
 	"testing"
@@ -93,6 +94,17 @@ func TestRefusal(t *testing.T) {
 		if got := f.refusal().String(); (c.reason == "") != (got == "") || !strings.Contains(got, c.reason) {
 			t.Errorf("%s: reason %q, want %q", c.name, got, c.reason)
 		}
+	}
+}
+
+// TestOldLayer: what a validation layer is too old for stays off while it looks.
+func TestOldLayer(t *testing.T) {
+	old, middle := unknownTo(1<<22|3<<12|239), unknownTo(apiCooperative) // that of Debian 12, and one without bfloat16
+	if bits.OnesCount32(old) != 2 || bits.OnesCount32(middle) != 1 || old&middle != middle {
+		t.Errorf("unknown are %b to 1.3.239 and %b to 1.3.255", old, middle)
+	}
+	if f := unknownTo(apiBFloat16); f != 0 {
+		t.Errorf("unknown are %b to 1.4.311", f)
 	}
 }
 

@@ -20,6 +20,7 @@ type DeviceOptions struct {
 	Warn     func(string) // told of trouble that does not stop the work, e.g. an unwritable CacheDir; may be nil
 
 	Profile      bool  // time every dispatch (Program.Profile)
+	Statistics   bool  // keep what the driver's compiler tells of each pipeline (Device.Compiled)
 	ForceStaging bool  // never write device memory directly, even where it is mapped
 	BlockBytes   int64 // upper size of a block that buffers share; 0 is 128 MiB
 	MemoryLimit  int64 // most bytes to allocate in the heap of device memory; 0 is what the device has
@@ -49,13 +50,20 @@ type Device struct {
 }
 
 // Open opens a device that Devices or Choose returned.
-// Errors: ErrNoDevice for an unusable one, with its reason; ErrUnsupported for Profile where it has no timestamps.
+// Errors: ErrNoDevice for an unusable one, with its reason; ErrUnsupported for Profile where it has no timestamps, and
+// for Statistics where its driver keeps none.
 func (in *Instance) Open(info DeviceInfo, o DeviceOptions) (*Device, error) {
 	if !info.Usable || info.raw == nil {
 		return nil, fmt.Errorf("vulkan: open device %q: %w: %s", info.Name, ErrNoDevice, info.Reason)
 	}
 	if o.Profile && !info.Features.Timestamps {
 		return nil, fmt.Errorf("vulkan: open device %q: %w: it has no timestamps, so nothing can be profiled", info.Name, ErrUnsupported)
+	}
+	features := info.raw.features
+	if !o.Statistics {
+		features &^= C.KV_STATISTICS
+	} else if !info.Features.Statistics {
+		return nil, fmt.Errorf("vulkan: open device %q: %w: its driver tells nothing of what it compiles", info.Name, ErrUnsupported)
 	}
 	if o.BlockBytes <= 0 {
 		o.BlockBytes = defaultBlock
@@ -66,7 +74,7 @@ func (in *Instance) Open(info DeviceInfo, o DeviceOptions) (*Device, error) {
 		return nil, fmt.Errorf("vulkan: open device %q: the instance is %w", info.Name, ErrClosed)
 	}
 	d := &Device{in: in, info: info, o: o, programs: map[*Program]struct{}{}, uploaders: map[*Uploader]struct{}{}}
-	ci := C.kv_device_info(info.raw, C.uint32_t(info.family))
+	ci := C.kv_device_info(info.raw, C.uint32_t(info.family), features)
 	defer C.kv_free(ci)
 	var err error
 	d.handle, err = create("open device", info.Name, func(h *vk.Device) vk.Result {
@@ -75,7 +83,7 @@ func (in *Instance) Open(info DeviceInfo, o DeviceOptions) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.table = C.kv_device_new(in.table, C.uint64_t(handle(&d.handle)), info.raw.features)
+	d.table = C.kv_device_new(in.table, C.uint64_t(handle(&d.handle)), features)
 	if d.table == nil {
 		vk.DestroyDevice(d.handle, nil)
 		return nil, fmt.Errorf("vulkan: open device %q: %w: its driver lacks functions of Vulkan 1.1", info.Name, ErrUnsupported)

@@ -240,6 +240,8 @@ func TestMissingFeatures(t *testing.T) {
 	}
 	_, err = in.Open(info, vulkan.DeviceOptions{Profile: true})
 	checkError(t, "profile without timestamps", err, vulkan.ErrUnsupported, "timestamps")
+	_, err = in.Open(info, vulkan.DeviceOptions{Statistics: true})
+	checkError(t, "statistics that the driver does not keep", err, vulkan.ErrUnsupported, "compiles")
 	d, err := in.Open(info, vulkan.DeviceOptions{BlockBytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
@@ -254,6 +256,8 @@ func TestMissingFeatures(t *testing.T) {
 	if h := d.Heaps()[local]; h.Used != 0 {
 		t.Errorf("after freeing the heap is %+v", h)
 	}
+	_, err = d.Compiled()
+	checkError(t, "statistics that were not asked for", err, vulkan.ErrUnsupported, "without them")
 	// Without subgroup size control the device's own size is the only one.
 	spec := vulkan.PipelineSpec{Name: "subgroup", SPIRV: subgroupSPIRV, Bindings: 2, Constants: []uint32{64}, SubgroupSize: d.Limits().SubgroupSize}
 	if _, err := d.Pipeline(context.Background(), spec); err != nil {
@@ -275,7 +279,7 @@ func TestDeviceLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkError(t, "the loss", vulkan.Lose(d, "decode step"), vulkan.ErrDeviceLost, `wait for "decode step"`)
+	checkError(t, "the loss", vulkan.Lose(d, "decode step", "a page fault"), vulkan.ErrDeviceLost, `wait for "decode step"`, "(a page fault)")
 	checkError(t, "run", p.Run(ctx), vulkan.ErrDeviceLost, `"decode step"`, "open the model again")
 	checkError(t, "download", d.Download(ctx, make([]byte, 64), b.Whole()), vulkan.ErrDeviceLost)
 	_, err = d.NewBuffer("c", vulkan.Scratch, 64)

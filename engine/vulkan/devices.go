@@ -69,6 +69,7 @@ type Limits struct {
 	SubgroupSize          int   // lanes of a subgroup where a pipeline does not choose
 	MinSubgroup           int   // least and most lanes a pipeline may choose
 	MaxSubgroup           int
+	MaxSubgroups          int // in a workgroup whose pipeline chooses; 0 where none can
 	MaxInvocations        int // invocations in a workgroup
 	MaxGroupSize          [3]int
 	MaxSharedBytes        int // shared memory of a workgroup
@@ -95,6 +96,7 @@ type Features struct {
 	Address                     bool // buffers have addresses, and shaders on the CPU are faster through them
 	HostMemory                  bool // it runs on the CPU and takes memory of ours for its own
 	DeviceFault                 bool
+	Statistics                  bool                // DeviceOptions.Statistics is possible
 	CooperativeMatrix           []CooperativeMatrix // shapes; empty where there are none
 }
 
@@ -130,6 +132,7 @@ func (in *Instance) describe(pd vk.PhysicalDevice) DeviceInfo {
 	d := DeviceInfo{physical: pd, raw: new(C.kv_physical)}
 	C.kv_physical_query(in.table, C.uint64_t(handle(&pd)), d.raw)
 	r := d.raw
+	r.features &^= C.uint32_t(in.unknown)
 	d.Name = C.GoString(&r.name[0])
 	d.Driver = C.GoString(&r.driver[0])
 	d.DriverVersion = C.GoString(&r.driver_info[0])
@@ -199,6 +202,7 @@ func limitsOf(r *C.kv_physical) Limits {
 	l := Limits{
 		MaxStorageBufferRange: int64(r.max_storage_range), MaxAllocation: int64(min(r.max_allocation, 1<<62)),
 		SubgroupSize: int(r.subgroup), MinSubgroup: int(r.min_subgroup), MaxSubgroup: int(r.max_subgroup),
+		MaxSubgroups:   int(r.max_subgroups),
 		MaxInvocations: int(r.max_invocations), MaxSharedBytes: int(r.max_shared), MaxPushBytes: int(r.max_push),
 		MaxBindings: int(r.max_stage_storage), StorageAlign: int64(r.storage_align), TimestampNanos: float64(r.timestamp_period),
 	}
@@ -219,7 +223,7 @@ func (in *Instance) featuresOf(pd vk.PhysicalDevice, r *C.kv_physical) Features 
 		SubgroupClustered:     r.subgroup_ops&C.VK_SUBGROUP_FEATURE_CLUSTERED_BIT != 0,
 		SubgroupExtendedTypes: has(C.KV_EXTENDED_TYPES), MemoryModel: has(C.KV_MEMORY_MODEL),
 		MemoryBudget: has(C.KV_MEMORY_BUDGET), DeviceFault: has(C.KV_DEVICE_FAULT), Address: has(C.KV_ADDRESS),
-		HostMemory: has(C.KV_HOST_MEMORY),
+		HostMemory: has(C.KV_HOST_MEMORY), Statistics: has(C.KV_STATISTICS),
 	}
 	if has(C.KV_COOPERATIVE) {
 		var shapes [64]C.kv_cooperative

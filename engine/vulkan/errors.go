@@ -82,10 +82,15 @@ func check(r vk.Result, op, thing string) error {
 func (d *Device) deviceError(r vk.Result, op, thing string) error {
 	err := check(r, op, thing)
 	if r == vk.ErrorDeviceLost {
-		d.lost.Store(true)
-		if why := d.fault(); why != "" {
-			err = fmt.Errorf("%w (%s)", err, why)
-		}
+		return d.lose(err, d.fault())
+	}
+	return err
+}
+
+func (d *Device) lose(err error, why string) error {
+	d.lost.Store(true)
+	if why != "" {
+		err = fmt.Errorf("%w (%s)", err, why)
 	}
 	return err
 }

@@ -18,6 +18,10 @@ const (
 	api11 = 1<<22 | 1<<12
 	api13 = 1<<22 | 3<<12
 
+	// The first headers with VK_KHR_cooperative_matrix and with VK_KHR_shader_bfloat16.
+	apiCooperative = 1<<22 | 3<<12 | 255
+	apiBFloat16    = 1<<22 | 4<<12 | 311
+
 	validationLayer = "VK_LAYER_KHRONOS_validation"
 )
 
@@ -35,6 +39,7 @@ type Instance struct {
 	handle   vk.Instance
 	table    *C.kv_instance
 	messages cgo.Handle // 0 without validation
+	unknown  uint32     // features that the validation layer does not know
 
 	mu      sync.Mutex
 	devices map[*Device]struct{}
@@ -71,6 +76,7 @@ func NewInstance(o InstanceOptions) (*Instance, error) {
 			return nil, fmt.Errorf("vulkan: open instance: %w: the Khronos validation layer lacks VK_EXT_validation_features", ErrUnsupported)
 		}
 		in.messages = cgo.NewHandle(o.OnMessage)
+		in.unknown = unknownTo(uint32(validation))
 	}
 	portability := 0
 	if cCheck("VK_KHR_portability_enumeration", func(s *C.char) C.int { return C.kv_has_instance_extension(get, nil, s) }) {
@@ -123,6 +129,18 @@ func (in *Instance) Close() {
 	C.kv_instance_free(in.table)
 	vk.DestroyInstance(in.handle, nil)
 	in.release()
+}
+
+// unknownTo are the features that a validation layer written for that version takes for misuse: it looks at the rest only
+// where they stay off.
+func unknownTo(layer uint32) (features uint32) {
+	if layer < apiCooperative {
+		features |= C.KV_COOPERATIVE
+	}
+	if layer < apiBFloat16 {
+		features |= C.KV_BFLOAT16
+	}
+	return features
 }
 
 // release gives back the Go handle that the message callback carries.

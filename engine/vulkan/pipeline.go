@@ -36,6 +36,7 @@ type Pipeline struct {
 	bindings int
 	push     int
 	layout   *layout
+	spec     PipelineSpec // without its code
 }
 
 // Name is the spec's name.
@@ -213,6 +214,7 @@ func (p *pipelines) compile(s PipelineSpec, k pipelineKey) (*Pipeline, error) {
 		return nil, err
 	}
 	made := &Pipeline{d: d, name: s.Name, raw: uint64(raw), bindings: s.Bindings, push: s.PushBytes, layout: lay}
+	made.spec, made.spec.SPIRV = s, nil
 	d.setName(C.VK_OBJECT_TYPE_PIPELINE, made.raw, s.Name)
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -53,6 +53,7 @@ enum {
 	KV_BFLOAT16 = 1 << 15,         // VK_KHR_shader_bfloat16 (type only)
 	KV_ADDRESS = 1 << 16,          // buffers have addresses, and shaders that run on the CPU are faster through them
 	KV_HOST_MEMORY = 1 << 17,      // VK_EXT_external_memory_host, of devices that run on the CPU
+	KV_STATISTICS = 1 << 18,       // VK_KHR_pipeline_executable_properties
 };
 
 typedef struct {
@@ -64,7 +65,7 @@ typedef struct {
 	uint64_t max_storage_range, max_allocation, storage_align, noncoherent_atom, host_align;
 	uint32_t max_allocations, max_invocations, max_shared, max_push, max_stage_storage, max_bound_sets;
 	uint32_t max_groups[3], max_group_size[3];
-	uint32_t subgroup, min_subgroup, max_subgroup, subgroup_stages, subgroup_ops, subgroup_required_stages;
+	uint32_t subgroup, min_subgroup, max_subgroup, max_subgroups, subgroup_stages, subgroup_ops, subgroup_required_stages;
 	float timestamp_period;
 	uint32_t families, family_flags[32], family_queues[32], family_timestamp_bits[32];
 	uint32_t heaps, heap_flags[16];
@@ -85,8 +86,8 @@ uint32_t kv_cooperative_query(kv_instance *in, uint64_t physical, kv_cooperative
 
 typedef struct kv_device kv_device;
 
-// kv_device_info builds a VkDeviceCreateInfo with one queue and the features of info (free with kv_free).
-void *kv_device_info(const kv_physical *info, uint32_t family);
+// kv_device_info builds a VkDeviceCreateInfo with one queue and those of info's features (free with kv_free).
+void *kv_device_info(const kv_physical *info, uint32_t family, uint32_t features);
 kv_device *kv_device_new(kv_instance *in, uint64_t device, uint32_t features);
 void kv_device_free(kv_device *dev); // the table, not the VkDevice
 // kv_buffer_address is where shaders find a buffer, with KV_ADDRESS; kv_addressed_memory is what its memory is allocated with.
@@ -109,6 +110,13 @@ void *kv_shader_module_info(const uint8_t *code, uint64_t size);
 int32_t kv_create_pipeline(kv_device *dev, uint64_t cache, uint64_t module, uint64_t layout,
 	const uint32_t *constants, uint32_t n, uint32_t subgroup, uint32_t full, uint64_t *pipeline);
 void kv_destroy_pipeline(kv_device *dev, uint64_t pipeline);
+
+typedef struct {
+	char name[VK_MAX_DESCRIPTION_SIZE];
+	double value;
+} kv_statistic;
+// kv_statistics asks what the driver's compiler tells of a pipeline, with KV_STATISTICS; count is the room in out, then what is there.
+int32_t kv_statistics(kv_device *dev, uint64_t pipeline, uint32_t *subgroup, kv_statistic *out, uint32_t *count);
 
 int32_t kv_alloc_sets(kv_device *dev, uint64_t pool, const uint64_t *layouts, uint32_t n, uint64_t *sets);
 // kv_update_sets writes counts[i] storage buffers into sets[i]; bindings holds (buffer, offset, range) triples.

@@ -4,7 +4,7 @@
 
 #define CHAIN(s) (*tail = (void *)&(s), tail = (void **)&(s).pNext)
 
-void *kv_device_info(const kv_physical *info, uint32_t family) {
+void *kv_device_info(const kv_physical *info, uint32_t family, uint32_t features) {
 	struct block {
 		VkDeviceCreateInfo info; // first: the block is the create-info
 		VkDeviceQueueCreateInfo queue;
@@ -19,12 +19,13 @@ void *kv_device_info(const kv_physical *info, uint32_t family) {
 		VkPhysicalDeviceShaderIntegerDotProductFeatures dp;
 		VkPhysicalDeviceFaultFeaturesEXT fault;
 		VkPhysicalDeviceBufferDeviceAddressFeatures ad;
+		VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR pe;
 		kv_cooperative_features cm;
 		kv_bfloat16_features bf;
 		const char *extensions[16];
 	} *b = calloc(1, sizeof *b);
 	if (!b) return NULL;
-	uint32_t f = info->features, n = 0;
+	uint32_t f = info->features & features, n = 0;
 	int v12 = info->api >= VK_API_VERSION_1_2, v13 = info->api >= VK_API_VERSION_1_3;
 	b->f2.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
 	b->f2.features.shaderInt16 = !!(f & KV_INT16);
@@ -75,6 +76,11 @@ void *kv_device_info(const kv_physical *info, uint32_t family) {
 		b->ad = (VkPhysicalDeviceBufferDeviceAddressFeatures){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES, .bufferDeviceAddress = 1};
 		CHAIN(b->ad);
 	}
+	if (f & KV_STATISTICS) {
+		b->pe = (VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR){.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR, .pipelineExecutableInfo = 1};
+		CHAIN(b->pe);
+		b->extensions[n++] = "VK_KHR_pipeline_executable_properties";
+	}
 	if (f & KV_COOPERATIVE) {
 		b->cm = (kv_cooperative_features){.sType = KV_STYPE_COOPERATIVE_FEATURES, .cooperativeMatrix = 1};
 		CHAIN(b->cm);
@@ -106,6 +112,10 @@ kv_device *kv_device_new(kv_instance *in, uint64_t device, uint32_t features) {
 	if (features & KV_DEVICE_FAULT) LOAD(GetDeviceFaultInfoEXT);
 	if (features & KV_ADDRESS) LOAD(GetBufferDeviceAddress);
 	if (features & KV_HOST_MEMORY) LOAD(GetMemoryHostPointerPropertiesEXT);
+	if (features & KV_STATISTICS) {
+		LOAD(GetPipelineExecutablePropertiesKHR);
+		LOAD(GetPipelineExecutableStatisticsKHR);
+	}
 	LOAD(CreateComputePipelines);
 	LOAD(DestroyPipeline);
 	LOAD(AllocateDescriptorSets);
@@ -234,6 +244,7 @@ int32_t kv_create_pipeline(kv_device *d, uint64_t cache, uint64_t module, uint64
 		.stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = subgroup ? &size : NULL,
 			.flags = full ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = KV_HANDLE(VkShaderModule, module), .pName = "main",
 			.pSpecializationInfo = n ? &spec : NULL},
+		.flags = d->GetPipelineExecutableStatisticsKHR ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
 		.layout = KV_HANDLE(VkPipelineLayout, layout)};
 	VkPipeline p = VK_NULL_HANDLE;
 	VkResult r = d->CreateComputePipelines(d->handle, KV_HANDLE(VkPipelineCache, cache), 1, &info, NULL, &p);
@@ -244,6 +255,39 @@ int32_t kv_create_pipeline(kv_device *d, uint64_t cache, uint64_t module, uint64
 
 void kv_destroy_pipeline(kv_device *d, uint64_t pipeline) {
 	d->DestroyPipeline(d->handle, KV_HANDLE(VkPipeline, pipeline), NULL);
+}
+
+// number reads a statistic's value.
+static double number(const VkPipelineExecutableStatisticKHR *s) {
+	switch (s->format) {
+	case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_BOOL32_KHR: return s->value.b32;
+	case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_INT64_KHR: return (double)s->value.i64;
+	case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_UINT64_KHR: return (double)s->value.u64;
+	default: return s->value.f64;
+	}
+}
+
+int32_t kv_statistics(kv_device *d, uint64_t pipeline, uint32_t *subgroup, kv_statistic *out, uint32_t *count) {
+	VkPipelineInfoKHR info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_INFO_KHR, .pipeline = KV_HANDLE(VkPipeline, pipeline)};
+	VkPipelineExecutablePropertiesKHR one = {.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_PROPERTIES_KHR};
+	uint32_t n = 1, max = *count;
+	*count = 0;
+	// A compute pipeline is one executable; a driver that cut it into more shows the first.
+	VkResult r = d->GetPipelineExecutablePropertiesKHR(d->handle, &info, &n, &one);
+	if (r < 0 || n == 0) return r;
+	*subgroup = one.subgroupSize;
+	VkPipelineExecutableInfoKHR which = {.sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR, .pipeline = info.pipeline};
+	VkPipelineExecutableStatisticKHR *s = calloc(max, sizeof *s);
+	if (!s) return VK_ERROR_OUT_OF_HOST_MEMORY;
+	for (uint32_t i = 0; i < max; i++) s[i].sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR;
+	r = d->GetPipelineExecutableStatisticsKHR(d->handle, &which, &max, s);
+	for (uint32_t i = 0; r >= 0 && i < max; i++) {
+		memcpy(out[i].name, s[i].name, sizeof out[i].name);
+		out[i].value = number(&s[i]);
+		*count = i + 1;
+	}
+	free(s);
+	return r;
 }
 
 int32_t kv_alloc_sets(kv_device *d, uint64_t pool, const uint64_t *layouts, uint32_t n, uint64_t *sets) {

@@ -22,6 +22,7 @@ static void query_features(kv_instance *in, VkPhysicalDevice pd, uint32_t api,
 	VkPhysicalDeviceVulkanMemoryModelFeatures mm = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES};
 	VkPhysicalDeviceSubgroupSizeControlFeatures sc = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
 	VkPhysicalDeviceShaderIntegerDotProductFeatures dp = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
+	VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR pe = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
 	VkPhysicalDeviceFaultFeaturesEXT fault = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT};
 	VkPhysicalDeviceBufferDeviceAddressFeatures ad = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES};
 	kv_cooperative_features cm = {.sType = KV_STYPE_COOPERATIVE_FEATURES};
@@ -36,6 +37,7 @@ static void query_features(kv_instance *in, VkPhysicalDevice pd, uint32_t api,
 	if (v13 || has(ext, n, "VK_KHR_shader_integer_dot_product")) CHAIN(dp);
 	if (v12) CHAIN(ad);
 	if (has(ext, n, "VK_EXT_device_fault")) CHAIN(fault);
+	if (has(ext, n, "VK_KHR_pipeline_executable_properties")) CHAIN(pe);
 	if (has(ext, n, "VK_KHR_cooperative_matrix")) CHAIN(cm);
 	if (has(ext, n, "VK_KHR_shader_bfloat16")) CHAIN(bf);
 	in->GetPhysicalDeviceFeatures2(pd, &f2);
@@ -54,6 +56,7 @@ static void query_features(kv_instance *in, VkPhysicalDevice pd, uint32_t api,
 	if (cm.cooperativeMatrix && mm.vulkanMemoryModel) f |= KV_COOPERATIVE;
 	if (bf.type) f |= KV_BFLOAT16;
 	if (fault.deviceFault) f |= KV_DEVICE_FAULT;
+	if (pe.pipelineExecutableInfo) f |= KV_STATISTICS;
 	if (ad.bufferDeviceAddress) f |= KV_ADDRESS;
 	if (has(ext, n, "VK_EXT_memory_budget")) f |= KV_MEMORY_BUDGET;
 	if (has(ext, n, "VK_KHR_portability_subset")) f |= KV_PORTABILITY;
@@ -144,6 +147,7 @@ void kv_physical_query(kv_instance *in, uint64_t physical, kv_physical *o) {
 	o->subgroup_ops = sg.supportedOperations;
 	if (sc.maxSubgroupSize) {
 		o->min_subgroup = sc.minSubgroupSize;
+		o->max_subgroups = sc.maxComputeWorkgroupSubgroups;
 		o->max_subgroup = sc.maxSubgroupSize;
 		o->subgroup_required_stages = sc.requiredSubgroupSizeStages;
 	}

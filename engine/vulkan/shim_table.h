@@ -62,6 +62,8 @@ struct kv_device {
 	PFN_vkGetDeviceFaultInfoEXT GetDeviceFaultInfoEXT;           // NULL without the extension
 	PFN_vkGetBufferDeviceAddress GetBufferDeviceAddress;         // NULL without KV_ADDRESS
 	PFN_vkGetMemoryHostPointerPropertiesEXT GetMemoryHostPointerPropertiesEXT; // NULL without KV_HOST_MEMORY
+	PFN_vkGetPipelineExecutablePropertiesKHR GetPipelineExecutablePropertiesKHR; // NULL without KV_STATISTICS
+	PFN_vkGetPipelineExecutableStatisticsKHR GetPipelineExecutableStatisticsKHR;
 	PFN_vkCreateComputePipelines CreateComputePipelines;
 	PFN_vkDestroyPipeline DestroyPipeline;
 	PFN_vkAllocateDescriptorSets AllocateDescriptorSets;
