@@ -63,6 +63,7 @@ func TestTune(t *testing.T) {
 		"no lanes":   strings.Replace(string(whole), `"local": `, `"local": -`, 1),
 		"many rows":  strings.Replace(string(whole), `"q4_0": `, `"q4_0": 900`, 1),
 		"many lanes": strings.Replace(string(whole), `"draw": `, `"draw": 900`, 1),
+		"few groups": strings.Replace(string(whole), `"groups": `, `"groups": -1`, 1),
 		"no type":    strings.Replace(string(whole), `"q4_0"`, `"q4_00"`, 1),
 		"an odd one": regexp.MustCompile(`"thin_tokens": \d+`).ReplaceAllString(string(whole), `"thin_tokens": 3`),
 	} {

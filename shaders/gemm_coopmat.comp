@@ -51,7 +51,7 @@ shared f16vec4 w_tile[ROWS * PITCH];
 shared f16vec4 x_tile[TOKS * PITCH];
 shared float stage[SR * ST * TM * TN];
 
-// What a lane loads a step; the last of them some lanes do not have.
+// What a lane loads a step; the last of them some lanes do not have where they do not divide evenly.
 const uint MY_UNITS = (ROWS * UNITS + LANES - 1u) / LANES;
 const uint MY_EIGHTS = (TOKS * EIGHTS + LANES - 1u) / LANES;
 Packed next_w[MY_UNITS];
@@ -64,12 +64,12 @@ void load(const uint step) {
     [[unroll]] for (uint j = 0u; j < MY_UNITS; j++) {
         const uint i = gl_LocalInvocationIndex + j * LANES;
         // Rows past the end repeat the last one: no branch around the loads; their sums are never stored.
-        if (i < ROWS * UNITS)
+        if (ROWS * UNITS % LANES == 0u || i < ROWS * UNITS)
             next_w[j] = fetch(min(first_row + i / UNITS, p.rows - 1u) * p.units + step * UNITS + i % UNITS, p.rows * p.units);
     }
     [[unroll]] for (uint j = 0u; j < MY_EIGHTS; j++) {
         const uint i = gl_LocalInvocationIndex + j * LANES;
-        if (i < TOKS * EIGHTS)
+        if (TOKS * EIGHTS % LANES == 0u || i < TOKS * EIGHTS)
             next_x[j] = x[min(first_token + i / EIGHTS, p.tokens - 1u) * eighths + step * EIGHTS + i % EIGHTS];
     }
 }
@@ -77,7 +77,7 @@ void load(const uint step) {
 void store() {
     [[unroll]] for (uint j = 0u; j < MY_UNITS; j++) {
         const uint i = gl_LocalInvocationIndex + j * LANES;
-        if (i < ROWS * UNITS) {
+        if (ROWS * UNITS % LANES == 0u || i < ROWS * UNITS) {
             const uint at = i / UNITS * PITCH + i % UNITS * PER4;
             [[unroll]] for (uint g = 0u; g < GROUPS; g++)
                 [[unroll]] for (uint k = 0u; k < GROUP4; k++)
@@ -86,7 +86,7 @@ void store() {
     }
     [[unroll]] for (uint j = 0u; j < MY_EIGHTS; j++) {
         const uint i = gl_LocalInvocationIndex + j * LANES;
-        if (i < TOKS * EIGHTS) {
+        if (TOKS * EIGHTS % LANES == 0u || i < TOKS * EIGHTS) {
             const uint at = i / EIGHTS * PITCH + i % EIGHTS * 2u;
             x_tile[at] = f16vec4(unpackFloat2x16(next_x[j].x), unpackFloat2x16(next_x[j].y));
             x_tile[at + 1u] = f16vec4(unpackFloat2x16(next_x[j].z), unpackFloat2x16(next_x[j].w));

@@ -110,24 +110,75 @@ shared float b_now[STATE];
 shared float c_now[STATE];
 shared float delta_now[CHANNELS];
 
+#ifndef WIDE
+// A lane has a state or more of the workgroup's channels, neighbours next to each other. What they need of memory is asked
+// for before anything else is done, so that it comes while dt is projected.
+const uint CELLS = (CHANNELS * STATE + LOCAL - 1u) / LOCAL;
+float s_old[CELLS], a_of[CELLS], x_of[CELLS], bias_of[CELLS];
+shared float products[CHANNELS * STATE]; // S[d][n] C[n]
+
+bool mine(const uint first, const uint j, out uint i) {
+    i = gl_LocalInvocationIndex + j * LOCAL;
+    return i < CHANNELS * STATE && shared_out(first + i / STATE, p.rows);
+}
+
+void load_cells(const uint first) {
+    [[unroll]] for (uint j = 0u; j < CELLS; j++) {
+        uint i;
+        if (!mine(first, j, i)) continue;
+        const uint d = p.channel0 + first + i / STATE;
+        s_old[j] = state[d * STATE + i % STATE];
+        a_of[j] = a2[d * STATE + i % STATE];
+        x_of[j] = conv_x[d];
+        bias_of[j] = dt_b[d];
+    }
+}
+
+void step_cells(const uint first) {
+    [[unroll]] for (uint j = 0u; j < CELLS; j++) {
+        uint i;
+        if (!mine(first, j, i)) continue;
+        const uint n = i % STATE;
+        const float delta = softplus(delta_now[i / STATE] + bias_of[j]);
+        const float s = fma(exp2(delta * a_of[j]), s_old[j], delta * x_of[j] * b_now[n]);
+        state[(p.channel0 + first) * STATE + i] = s;
+        products[i] = s * c_now[n];
+    }
+    team_barrier();
+    for (uint c = gl_LocalInvocationIndex; c < CHANNELS; c += LOCAL) {
+        if (!shared_out(first + c, p.rows)) continue;
+        float sum = 0.0;
+        [[unroll]] for (uint n = 0u; n < STATE; n++) sum += products[c * STATE + n];
+        const uint d = p.channel0 + first + c;
+        y[d] = fma(d_skip[d], conv_x[d], sum) * gate[d];
+    }
+}
+#endif
+
 void main() {
     weights_begin();
     const uint lane = gl_LocalInvocationIndex;
+    const uint first = share_first(p.rows);
+#ifndef WIDE
+    load_cells(first);
+#endif
     float dt_root = 1.0, b_root = 1.0, c_root = 1.0;
     if (NORM != 0u) {
         [[unroll]] for (uint i = 0u; i < TEAM_VALUES; i++) sums[i] = 0.0;
-        for (uint i = lane; i < p.rank + 2u * STATE; i += LOCAL) {
-            const float v = dbc(i);
-            if (i < p.rank) sums[0] += v * v;
-            else if (i < p.rank + STATE) sums[1] += v * v;
-            else sums[2] += v * v;
+        for (uint at = lane * 4u; at < p.rank + 2u * STATE; at += LOCAL * 4u) {
+            const vec4 v = floats(dbc4[at / 4u]);
+            [[unroll]] for (uint k = 0u; k < 4u; k++) {
+                const uint i = at + k;
+                if (i < p.rank) sums[0] += v[k] * v[k];
+                else if (i < p.rank + STATE) sums[1] += v[k] * v[k];
+                else if (i < p.rank + 2u * STATE) sums[2] += v[k] * v[k];
+            }
         }
         team_sum();
         dt_root = inversesqrt(sums[0] / float(p.rank) + p.eps);
         b_root = inversesqrt(sums[1] / float(STATE) + p.eps);
         c_root = inversesqrt(sums[2] / float(STATE) + p.eps);
     }
-    const uint first = share_first(p.rows);
 #ifdef ADDRESS
     const uint lines = CHANNELS * STATE / 16u;
     if (lines >= 16u) {
@@ -162,6 +213,10 @@ void main() {
     } while (from < CHANNELS);
     team_barrier();
 
+#ifndef WIDE
+    step_cells(first);
+#else
+    // Where lanes are a processor's, one takes a channel's states one after another, two a load, and a store.
     [[dont_unroll]] for (uint c = lane; c < CHANNELS; c += LOCAL) {
         if (!shared_out(first + c, p.rows)) continue;
         const uint d = p.channel0 + first + c;
@@ -169,7 +224,6 @@ void main() {
         const float x = conv_x[d];
         const float delta_x = delta * x;
         float sum = 0.0;
-#ifdef WIDE // two states a load, and a store
         if (STATE % 2u == 0u) {
             [[dont_unroll]] for (uint n = 0u; n < STATE; n += 2u) {
                 const uint at = (d * STATE + n) / 2u;
@@ -179,7 +233,6 @@ void main() {
                 sum = fma(s.y, c_now[n + 1u], fma(s.x, c_now[n], sum));
             }
         } else
-#endif
         [[dont_unroll]] for (uint n = 0u; n < STATE; n++) {
             const uint at = d * STATE + n;
             const float s = fma(exp2(delta * a2[at]), state[at], delta_x * b_now[n]);
@@ -188,4 +241,5 @@ void main() {
         }
         y[d] = fma(d_skip[d], x, sum) * gate[d];
     }
+#endif
 }

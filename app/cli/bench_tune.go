@@ -24,7 +24,11 @@ func (a *app) tune(ctx context.Context, mf modelFlags) error {
 	for _, name := range slices.Sorted(maps.Keys(t.Rows)) {
 		rows = append(rows, fmt.Sprintf("%s %d", name, t.Rows[name]))
 	}
-	_, err = fmt.Fprintf(a.Out, "%s (%s)\n%d lanes a weight row; rows a workgroup: %s; several tokens by tiles of %d rows and %d tokens\nkept in %s; delete it to go back\n",
-		t.Device, t.Driver, t.Local, strings.Join(rows, ", "), t.ThinRows, t.ThinTokens, t.Path)
+	finer := ""
+	if t.Groups > 0 {
+		finer = fmt.Sprintf(", fewer where that makes less than %d workgroups", t.Groups)
+	}
+	_, err = fmt.Fprintf(a.Out, "%s (%s)\n%d lanes a weight row; rows a workgroup: %s%s; several tokens by tiles of %d rows and %d tokens\nkept in %s; delete it to go back\n",
+		t.Device, t.Driver, t.Local, strings.Join(rows, ", "), finer, t.ThinRows, t.ThinTokens, t.Path)
 	return err
 }

@@ -393,9 +393,13 @@ func cuts(dev *vulkan.Device) []cut {
 	if testing.Short() { // each type has its own shaders to compile
 		types = []weights.DType{weights.F32, weights.F16, weights.BF16, weights.Q8_0, weights.Q4_K, weights.Q6_K}
 	}
+	gpu := DefaultTuning(vulkan.DeviceInfo{Type: vulkan.Discrete})
+	fine := gpu
+	gpu.Groups = 0 // else no matrix here has rows enough
 	list := []cut{
 		{"default", DefaultTuning(dev.Info()), types},
-		{"gpu", DefaultTuning(vulkan.DeviceInfo{Type: vulkan.Discrete}), types},
+		{"gpu", gpu, types},
+		{"gpu, fine", fine, []weights.DType{weights.F16, weights.Q4_K}},
 		{"odd", Tuning{Local: 12, Rows: 3, ThinRows: 3, ThinTokens: 3, Norm: 20, Conv: 5, ConvSpan: 3, ScanChannels: 7,
 			Scan: 12, ScanLanes: 2, ScanSpan: 5, Top: 24, Wide: dev.Info().Features.Int64}, []weights.DType{weights.BF16}},
 	}

@@ -9,15 +9,22 @@ import (
 )
 
 // Fragment is the shape in which a device multiplies cooperative matrices: C(MxN) += A(MxK) B(KxN), of binary16 with f32
-// sums, by one subgroup of Width lanes.
-type Fragment struct{ Width, M, N, K int }
+// sums, by one subgroup of Width lanes. Small says that a subgroup has registers for few of them; see fewRegisters.
+type Fragment struct {
+	Width, M, N, K int
+	Small          bool
+}
 
 // stepColumns is what gemm_coopmat.comp takes of a row at a time.
 const stepColumns = 32
 
 // FragmentOf picks the shape for a device; false where its matrix units cannot serve gemm_coopmat.comp.
 func FragmentOf(info vulkan.DeviceInfo) (Fragment, bool) {
-	f, lim := info.Features, info.Limits
+	f, lim, small := info.Features, info.Limits, fewRegisters(info)
+	width := lim.SubgroupSize
+	if small && f.SubgroupSizeControl {
+		width = lim.MinSubgroup // that of its matrix units: a wider subgroup takes them in turns, its values as many more registers
+	}
 	if !f.Float16 || !f.MemoryModel || !f.SubgroupSizeControl && lim.MinSubgroup != lim.MaxSubgroup {
 		return Fragment{}, false
 	}
@@ -29,7 +36,7 @@ func FragmentOf(info vulkan.DeviceInfo) (Fragment, bool) {
 		}
 		// The larger, the fewer loads from shared memory; square rather than long.
 		if size := c.M * c.N; size > best.M*best.N || size == best.M*best.N && c.K > best.K {
-			best = Fragment{lim.SubgroupSize, c.M, c.N, c.K}
+			best = Fragment{width, c.M, c.N, c.K, small}
 		}
 	}
 	return best, best.Width > 0
@@ -45,11 +52,23 @@ func (t coopTile) toks(f Fragment) int { return t.st * t.fn * f.N }
 func (t coopTile) fits(f Fragment, lim vulkan.Limits) bool {
 	lanes := t.sr * t.st * f.Width
 	shared := (t.rows(f)+t.toks(f))*(stepColumns+8)*2 + t.sr*t.st*f.M*f.N*4
+	if lim.MaxSubgroups > 0 && t.sr*t.st > lim.MaxSubgroups {
+		return false
+	}
 	return lanes <= lim.MaxInvocations && lanes <= lim.MaxGroupSize[0] && shared <= lim.MaxSharedBytes
 }
 
-// coopTiles are 128 x 128 results and 64 x 64, the smaller for matrices that would leave much of a GPU idle.
+// coopTiles are 128 x 128 results and 64 x 64, the smaller for matrices that would leave much of a GPU idle. Where registers
+// are few more subgroups share a tile, with 16 x 8 results each or 16 x 32 (fragments of 8 x 8 or 8 x 16): what they load of
+// the next step and the fragments then fit in, as Mesa's compiler tells of Arc and Xe2 (mamba.TestCompiled).
 func coopTiles(f Fragment) []coopTile {
+	if f.Small {
+		fm, fn := max(1, 16/f.M), max(1, f.N/8)
+		return []coopTile{
+			{8, max(1, 64/f.N), fm, fn},
+			{4, max(1, 64/f.N), fm, 1},
+		}
+	}
 	return []coopTile{
 		{2, 4, 64 / f.M, max(1, 32/f.N)},
 		{2, 2, max(1, 32/f.M), max(1, 32/f.N)},

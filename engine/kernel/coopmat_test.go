@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 
 	"kestrel/engine/reference"
@@ -70,6 +71,22 @@ func TestMatrixUnits(t *testing.T) {
 	dev, f := withUnits(t)
 	tune := DefaultTuning(dev.Info())
 	tune.Fragment, tune.FragmentFrom = f, 1
+	t.Run("few registers", func(t *testing.T) {
+		small := tune
+		small.Fragment.Small = true
+		if reflect.DeepEqual(coopTiles(small.Fragment), coopTiles(f)) != f.Small {
+			t.Errorf("tiles of %+v: %v", small.Fragment, coopTiles(small.Fragment))
+		}
+		b := bench{t, NewSet(dev, small), true, false}
+		r := rand.New(rand.NewPCG(8, 1))
+		for _, p := range []projection{
+			randomProjection(r, weights.F16, 100+odd(r, 60), odd(r, 290), 70, 0), // the lesser tile, over its edges
+			randomProjection(r, weights.Q4_K, 64*busy-odd(r, 60), 256, 65, 0),    // the greater, where it fits
+		} {
+			p.scratch = asked
+			check(b, onUnits{p})
+		}
+	})
 	for _, d := range storageTypes {
 		if d == weights.F32 {
 			continue // see TestMatrixUnitsKeepF32
@@ -156,7 +173,8 @@ func TestFragmentOf(t *testing.T) {
 		shapes []vulkan.CooperativeMatrix
 		want   Fragment
 	}{
-		"the largest": {nil, []vulkan.CooperativeMatrix{shape(16, 8, 16, half...), shape(16, 16, 16, half...), shape(16, 16, 8, half...)}, Fragment{32, 16, 16, 16}},
+		"the largest": {nil, []vulkan.CooperativeMatrix{shape(16, 8, 16, half...), shape(16, 16, 16, half...), shape(16, 16, 8, half...)}, Fragment{Width: 32, M: 16, N: 16, K: 16}},
+		"Intel's":     {func(i *vulkan.DeviceInfo) { i.VendorID, i.Limits.MinSubgroup = vendorIntel, 8 }, []vulkan.CooperativeMatrix{shape(8, 8, 16, half...)}, Fragment{8, 8, 8, 16, true}},
 		"f16 sums":    {nil, []vulkan.CooperativeMatrix{shape(16, 16, 16, "f16", "f16", "f16")}, Fragment{}},
 		"integers":    {nil, []vulkan.CooperativeMatrix{shape(16, 16, 32, "i8", "i8", "i32")}, Fragment{}},
 		"bfloat":      {nil, []vulkan.CooperativeMatrix{shape(16, 16, 16, "bf16", "bf16", "f32")}, Fragment{}},

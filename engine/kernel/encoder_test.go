@@ -136,6 +136,31 @@ func TestRecordErrors(t *testing.T) {
 	b.run(plan)
 }
 
+// TestFine: a matrix of few rows gets workgroups enough, of no more lanes than a row has units or the device allows.
+func TestFine(t *testing.T) {
+	large := vulkan.Limits{MaxInvocations: 1024, MaxGroupSize: [3]int{1024, 1024, 64}}
+	small := vulkan.Limits{MaxInvocations: 128, MaxGroupSize: [3]int{128, 128, 64}}
+	tune := Tuning{Local: 64, Groups: 512}
+	for _, c := range []struct {
+		what                   string
+		rows, of, units, tiles int
+		lim                    vulkan.Limits
+		wantLanes, wantRows    int
+	}{
+		{"7B's x_proj, Q4_K", 4, 288, 256, 1, large, 256, 1},
+		{"7B's x_proj on the smallest of devices", 4, 288, 256, 1, small, 128, 1},
+		{"7B's out_proj", 4, 4096, 256, 1, large, 64, 4},
+		{"130m's out_proj, F16", 4, 768, 192, 1, large, 64, 1},
+		{"a short row", 4, 288, 100, 1, large, 64, 1},
+		{"four tiles of tokens", 4, 288, 256, 4, large, 64, 2},
+		{"odd", 3, 40, 1000, 1, large, 256, 1},
+	} {
+		if lanes, rows := tune.fine(c.rows, c.of, c.units, c.tiles, c.lim); lanes != c.wantLanes || rows != c.wantRows {
+			t.Errorf("%s: %d lanes, %d rows; want %d, %d", c.what, lanes, rows, c.wantLanes, c.wantRows)
+		}
+	}
+}
+
 func TestDefaultTuning(t *testing.T) {
 	for _, c := range []struct {
 		kind        vulkan.DeviceType

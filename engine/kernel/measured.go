@@ -17,6 +17,7 @@ import (
 type Measured struct {
 	Local      int            `json:"local"`       // lanes that share a weight row
 	Rows       map[string]int `json:"rows"`        // weight rows of a workgroup for one token, by storage type in lower case
+	Groups     int            `json:"groups"`      // workgroups below which a matrix is cut finer; 0: not measured
 	ThinRows   int            `json:"thin_rows"`   // rows and tokens of the register tile for several tokens
 	ThinTokens int            `json:"thin_tokens"` //
 	Draw       int            `json:"draw"`        // lanes that choose from all logits; 0: not measured, nor Few
@@ -25,6 +26,12 @@ type Measured struct {
 
 // mostMeasured bounds each number of Measured: beyond it registers and shared memory would not do.
 const mostMeasured = 32
+
+// mostGroups bounds Measured.Groups: no device runs more side by side.
+const mostGroups = 1 << 16
+
+// fewRows is a matrix that makes few workgroups: x_proj of falcon-mamba-7b.
+var fewRows = Shape{Rows: 288, Cols: 8192}
 
 // With is t cut as was measured. The error says what of m no kernel could do.
 func (t Tuning) With(m Measured, lim vulkan.Limits) (Tuning, error) {
@@ -39,6 +46,12 @@ func (t Tuning) With(m Measured, lim vulkan.Limits) (Tuning, error) {
 			return t, fmt.Errorf("%d rows of %q", rows, name)
 		}
 		t.RowsOf[d] = rows
+	}
+	if m.Groups < 0 || m.Groups > mostGroups {
+		return t, fmt.Errorf("%d workgroups", m.Groups)
+	}
+	if m.Groups > 0 {
+		t.Groups = m.Groups
 	}
 	// Fewer tokens than a tile's half take half a tile: see Project.
 	if m.ThinRows < 1 || m.ThinRows > mostMeasured || m.ThinTokens < 2 || m.ThinTokens > mostMeasured || m.ThinTokens%2 != 0 {
@@ -84,7 +97,11 @@ func Measure(ctx context.Context, dev *vulkan.Device, base Tuning, types []weigh
 	}
 	locals = slices.DeleteFunc(locals, func(n int) bool { return n > dev.Limits().MaxInvocations || n > dev.Limits().MaxGroupSize[0] })
 	lanes := drawLanes(base, dev.Info())
-	u.total = len(locals)*len(rows) + len(types)*len(rows) + len(thin)*2 + len(lanes) + 2
+	var groups []int
+	if base.Groups > 0 { // else no matrix is cut finer: a processor has few cores to keep busy
+		groups = []int{1, 128, 256, 512, 1024, 2048}
+	}
+	u.total = len(locals)*len(rows) + len(types)*len(rows) + len(thin)*2 + len(groups) + len(lanes) + 2
 	m := Measured{Local: base.Local, Rows: map[string]int{}, ThinRows: base.ThinRows, ThinTokens: base.ThinTokens}
 
 	// Lanes: with the rows that suit them, for the commonest type.
@@ -106,6 +123,18 @@ func Measure(ctx context.Context, dev *vulkan.Device, base Tuning, types []weigh
 		if err != nil {
 			return m, err
 		}
+	}
+	if len(groups) > 0 {
+		few := &tuner{dev: dev, rows: fewRows.Rows, cols: fewRows.Cols, done: u.done, total: u.total, progress: progress}
+		err := few.fastest(ctx, weights.F16, 1, len(groups), func(i int) Tuning {
+			t := base
+			t.Groups = groups[i]
+			return t
+		}, base, func(t Tuning) { m.Groups = t.Groups })
+		if err != nil {
+			return m, err
+		}
+		u.done = few.done
 	}
 	err = u.fastest(ctx, weights.F16, 4, len(thin)*2, func(i int) Tuning {
 		t := base

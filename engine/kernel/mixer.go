@@ -58,8 +58,12 @@ func (e *Encoder) ScanStep(dtProj *Matrix, s Scan, dbc, x, gate, y vulkan.View) 
 	}
 	tune := e.set.tune
 	for i, slab := range dtProj.Slabs {
-		rows := min(tune.slabRows(dtProj, slab), tune.ScanChannels)
-		channels := ceil(tune.ScanChannels, rows) * rows
+		channels := tune.ScanChannels
+		if channels == 0 {
+			channels = max(1, tune.Local/s.State)
+		}
+		rows := min(tune.slabRows(dtProj, slab), channels)
+		channels = ceil(channels, rows) * rows
 		if tune.Address {
 			channels = max(1, min(channels, slab.Rows)/rows) * rows // of the slab, whole
 		}

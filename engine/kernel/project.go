@@ -117,7 +117,11 @@ func (e *Encoder) Project(a Project) {
 		if a.Norm != nil {
 			gain, norm, eps = a.Norm.Gain, 1, a.Norm.Eps
 		}
-		constants := []uint32{uint32(tune.Local), e.multi(tune.Local), uint32(rows), uint32(toks), norm}
+		local := tune.Local
+		if tune.Groups > 0 {
+			local, rows = tune.fine(rows, s.Rows, int(n), ceil(a.Tokens, toks), e.set.dev.Limits())
+		}
+		constants := []uint32{uint32(local), e.multi(local), uint32(rows), uint32(toks), norm}
 		push := []any{n, uint32(a.Epilogue), s.Rows, s.Row0, a.Tokens, a.Token0, a.XStride / 4, a.YStride, float32(a.W.Cols), eps}
 		shader := a.W.shader("gemv" + e.wide())
 		if a.Tokens == 1 || thin {

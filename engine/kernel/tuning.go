@@ -13,6 +13,7 @@ type Tuning struct {
 	Rows   int                   // weight rows a GEMV workgroup takes for one token
 	Dense  int                   // the same where weights take less than a byte: their shaders are longer; 0: Rows
 	RowsOf map[weights.DType]int // the same by storage type, where it was measured
+	Groups int                   // GEMV workgroups that keep a device busy: a matrix of too few rows is cut finer; 0: it is not
 
 	ThinRows, ThinTokens int // rows and tokens of GEMV's register tile for several tokens
 	TileFrom             int // tokens from which the shared-memory GEMM serves; 0: never
@@ -31,7 +32,7 @@ type Tuning struct {
 	Norm         int  // lanes of the norms
 	Conv         int  // lanes of the convolutions
 	ConvSpan     int  // tokens a lane of the chunked convolution takes
-	ScanChannels int  // channels of one workgroup in a step
+	ScanChannels int  // channels of one workgroup in a step; 0: a state for each lane
 	Scan         int  // lanes of the chunked scan
 	ScanLanes    int  // lanes that share a channel in the chunked scan: 1, 2 or 4
 	ScanSpan     int  // tokens whose B and C it shares at a time
@@ -62,6 +63,23 @@ func (t Tuning) rowsOf(d weights.DType) int {
 		return t.Dense
 	}
 	return t.Rows
+}
+
+// fineLanes is the most lanes that share a row where a matrix has few.
+const fineLanes = 256
+
+// fine is how many lanes and rows a GEMV workgroup has, cut as usual into so many rows, for a matrix of so many rows and
+// units a row that meets `tiles` of tokens. Where that makes too few workgroups, as for x_proj and its 288 rows, a large
+// device would wait for memory: lanes go through a row one load after another.
+func (t Tuning) fine(rows, of, units, tiles int, lim vulkan.Limits) (lanes, fewer int) {
+	lanes = t.Local
+	for rows > 1 && ceil(of, rows)*tiles < t.Groups {
+		rows /= 2
+	}
+	for ceil(of, rows)*tiles < t.Groups && 2*lanes <= min(fineLanes, units, lim.MaxInvocations, lim.MaxGroupSize[0]) {
+		lanes *= 2
+	}
+	return lanes, rows
 }
 
 // addressLanes is the lanes of the shaders that read weights through their address: each takes one of as many neighbours.
@@ -115,13 +133,22 @@ func DefaultTuning(info vulkan.DeviceInfo) Tuning {
 		return t
 	}
 	t := Tuning{
-		Local: 64, Rows: 4, ThinRows: 4, ThinTokens: 4, TileFrom: 16,
-		Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, ScanSpan: 8, Top: 128,
+		Local: 64, Rows: 4, Groups: 512, ThinRows: 4, ThinTokens: 4, TileFrom: 16,
+		Norm: 128, Conv: 64, ConvSpan: 16, Scan: 64, ScanLanes: 4, ScanSpan: 8, Top: 128,
 		Draw: min(512, max(128, info.Limits.MaxInvocations)), Few: true,
+	}
+	if fewRegisters(info) {
+		t.ThinRows = 2 // sums of 4 x 4 and their weights do not fit
 	}
 	t.useFragment(info)
 	return t
 }
+
+const vendorIntel = 0x8086
+
+// fewRegisters says that a lane has about half the registers that it has on other GPUs. Vulkan does not tell; what its
+// compiler spills does (mamba.TestCompiled).
+func fewRegisters(info vulkan.DeviceInfo) bool { return info.VendorID == vendorIntel }
 
 // useFragment makes the device's matrix units serve; false where it has none.
 func (t *Tuning) useFragment(info vulkan.DeviceInfo) bool {

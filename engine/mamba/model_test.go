@@ -13,6 +13,7 @@ import (
 	"kestrel/engine/kernel"
 	"kestrel/engine/mamba"
 	"kestrel/engine/reference"
+	"kestrel/engine/vulkan"
 	"kestrel/engine/vulkan/vulkantest"
 	"kestrel/engine/weights"
 )
@@ -33,6 +34,7 @@ var tunings = map[string]func(*kernel.Tuning){
 		*t = kernel.Tuning{Local: 64, Rows: 4, ThinRows: 4, ThinTokens: 4, TileFrom: 16,
 			Norm: 128, Conv: 64, ConvSpan: 16, ScanChannels: 32, Scan: 64, ScanLanes: 4, ScanSpan: 8, Top: 128}
 	},
+	"fine": func(t *kernel.Tuning) { *t = kernel.DefaultTuning(vulkan.DeviceInfo{Type: vulkan.Discrete}) },
 	"thin": func(t *kernel.Tuning) { t.LaneRows = 0 },
 	"panels": func(t *kernel.Tuning) {
 		if t.PanelsFrom > 0 {

@@ -14,7 +14,11 @@ uint to_half(const float v) {
     const uint bits = floatBitsToUint(v), sign = bits >> 16 & 0x8000u, mag = bits & 0x7fffffffu;
     if (mag > 0x7f800000u) return sign | 0x7e00u;
     if (mag >= 0x47800000u) return sign | 0x7c00u;
-    if (mag < 0x38800000u) return sign | uint(roundEven(uintBitsToFloat(mag) * 16777216.0));
+    if (mag < 0x38800000u) { // subnormal: in units of 2^-24, exactly; some drivers' roundEven is not even
+        const float units = uintBitsToFloat(mag) * 16777216.0, rest = fract(units);
+        const uint whole = uint(units);
+        return sign | (whole + uint(rest > 0.5 || rest == 0.5 && (whole & 1u) != 0u));
+    }
     return sign | (mag - 0x38000000u + 0xfffu + (mag >> 13 & 1u)) >> 13;
 }
 

@@ -30,10 +30,10 @@ void team_sum() {
             [[unroll]] for (uint i = 0u; i < TEAM_VALUES; i++) team_partial[gl_SubgroupID * TEAM_VALUES + i] = sums[i];
         }
         barrier();
-        [[unroll]] for (uint i = 0u; i < TEAM_VALUES; i++) {
-            float s = 0.0;
-            for (uint g = 0u; g < gl_NumSubgroups; g++) s += team_partial[g * TEAM_VALUES + i];
-            sums[i] = s;
+        // The loop of unknown length is the outer one: Mesa unrolls none that has such a loop in it, and `sums` would be kept in memory.
+        [[unroll]] for (uint i = 0u; i < TEAM_VALUES; i++) sums[i] = 0.0;
+        for (uint g = 0u; g < gl_NumSubgroups; g++) {
+            [[unroll]] for (uint i = 0u; i < TEAM_VALUES; i++) sums[i] += team_partial[g * TEAM_VALUES + i];
         }
     }
 }
