@@ -48,7 +48,10 @@ apt_install_needs() {
       spirv-tools) packages+=(spirv-tools) ;;
     esac
   done
-  if ! $run_only && ! have_glslc && [ -n "$(candidate glslc)" ]; then packages+=(glslc); fi
+  if ! $run_only; then
+    if ! have_glslc && [ -n "$(candidate glslc)" ]; then packages+=(glslc); fi
+    if ! have_compilers && [ -n "$(candidate mesa-drm-shim)" ]; then packages+=(mesa-drm-shim); fi
+  fi
   if [ ${#packages[@]} -gt 0 ]; then
     apt_get install --no-install-recommends "${packages[@]}" || die "apt-get could not install ${packages[*]}; the output above says why"
   fi

@@ -18,6 +18,8 @@ have_window() {
 # have_display: what the tests of the window draw on.
 have_display() { [ "$(uname)" != Linux ] || { command -v Xvfb && command -v xdotool; } >/dev/null; }
 have_spirv_tools() { command -v spirv-val >/dev/null; }
+# have_compilers: what Mesa's drivers for GPUs that are not there need, to compile for them in a test.
+have_compilers() { [[ $({ ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null) == *_noop_drm_shim.so* ]]; }
 have_glslc() { command -v "${GLSLC:-glslc}" >/dev/null; }
 
 describe() {
@@ -34,6 +36,7 @@ describe() {
     driver) echo "Vulkan driver: of the GPU, else Mesa's software one (Debian 12's is too slow)" ;;
     validation) echo "Khronos validation layer, for the tests" ;;
     spirv-tools) echo "spirv-val, for the tests" ;;
+    compilers) echo "Mesa's drm-shim, for the test that compiles for GPUs that are not there" ;;
     glslc) echo "GLSL compiler, only to change shaders" ;;
   esac
 }
