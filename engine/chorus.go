@@ -85,9 +85,7 @@ func (c *chorus) run() {
 		joining, closed := c.joining, c.closed
 		c.joining = nil
 		c.mu.Unlock()
-		for _, w := range joining {
-			c.admit(t, w)
-		}
+		c.admitAll(t, joining)
 		switch {
 		case closed:
 			t.endAll(c.gone())
@@ -116,6 +114,19 @@ func (c *chorus) run() {
 				t.endAll(nil)
 			}
 		}
+	}
+}
+
+// admitAll takes writers into the group, in one turn of the device: what is moved would otherwise wait for a chunk each
+// time, where somebody reads, and so would those that write.
+func (c *chorus) admitAll(t *together, joining []*writer) {
+	if len(joining) == 0 {
+		return
+	}
+	c.m.turns.take()
+	defer c.m.turns.give()
+	for _, w := range joining {
+		c.admit(t, w)
 	}
 }
 

@@ -176,7 +176,7 @@ func TestChorusNoRoom(t *testing.T) {
 }
 
 // TestChorusReads: while one reads a long prompt, those that write get a token for each of its chunks, alone and in a
-// group.
+// group. (While the group is made, more chunks may pass: the reader begins when all write in it.)
 func TestChorusReads(t *testing.T) {
 	m := demo(t)
 	for _, writers := range []int{1, 2} {
@@ -185,20 +185,25 @@ func TestChorusReads(t *testing.T) {
 			defer cancel()
 			var mu sync.Mutex
 			var order []int // -1 is a chunk
-			note := func(what int) { mu.Lock(); defer mu.Unlock(); order = append(order, what) }
+			together := make(chan struct{})
+			once := sync.OnceFunc(func() { close(together) })
+			note := func(what int) {
+				mu.Lock()
+				defer mu.Unlock()
+				if order = append(order, what); switches(order) >= 6*(writers-1) {
+					once()
+				}
+			}
 			var list []*singer
 			for i := range writers {
 				s := newSinger(t, m, i, sample.Params{Temperature: 1}, engine.GenerateOptions{IgnoreEOS: true})
 				s.ctx, s.note = ctx, func() { note(i) }
 				list = append(list, s)
 			}
-			var begun sync.WaitGroup
 			for _, s := range list {
-				begun.Add(1)
-				once := sync.OnceFunc(begun.Done)
-				s.sing(func(int) error { once(); return nil })
+				s.sing(func(int) error { return nil })
 			}
-			begun.Wait()
+			<-together
 			reader := newSession(t, m)
 			const chunks = 20
 			if err := reader.Feed(ctx, prose(m, chunks*m.Chunk()), func(int, int) { note(-1) }); err != nil {
