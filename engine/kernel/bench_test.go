@@ -172,7 +172,7 @@ func (b bench) matrix(w weights.Tensor, slabRows int) *Matrix {
 		b.Fatal(err)
 	}
 	defer up.Close()
-	if err := m.Upload(ctx, up, w); err != nil {
+	if _, err := m.Upload(ctx, up, w); err != nil {
 		b.Fatal(err)
 	}
 	if err := up.Flush(ctx); err != nil {

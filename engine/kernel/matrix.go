@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"sync/atomic"
 
 	"kestrel/engine/vulkan"
 	"kestrel/engine/weights"
@@ -98,25 +99,30 @@ func MatrixBytes(t weights.Tensor, lim vulkan.Limits) []int64 {
 	return sizes
 }
 
-// Upload streams t into the matrix made for it. Nothing of it is held in memory but the piece on its way.
-func (m *Matrix) Upload(ctx context.Context, up *vulkan.Uploader, t weights.Tensor) error {
+// Upload streams t into the matrix made for it. Nothing of it is held in memory but the piece on its way. sound is false
+// where a value is NaN or infinite: a piece is looked at when it is in the processor's cache for its way anyhow.
+func (m *Matrix) Upload(ctx context.Context, up *vulkan.Uploader, t weights.Tensor) (sound bool, err error) {
 	storage, err := stored(m.DType)
 	if err != nil {
-		return err
+		return false, err
 	}
+	var damaged atomic.Bool
 	for _, s := range m.Slabs {
 		rows := t.Rows(s.Row0, s.Rows)
 		err := up.Write(ctx, s.Weights, func(p []byte, off int64) error {
 			weights.InParts(len(p), 4096, func(from, to int) {
+				if weights.HasNaN(m.DType, storage.of(rows, m.DType, m.Cols, off+int64(from), off+int64(to))) {
+					damaged.Store(true)
+				}
 				storage.pack(p[from:to:to], off+int64(from), rows, m.DType, m.Cols)
 			})
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("upload of %q: %w", m.Name, err)
+			return false, fmt.Errorf("upload of %q: %w", m.Name, err)
 		}
 	}
-	return nil
+	return !damaged.Load(), nil
 }
 
 // Free releases the device memory.

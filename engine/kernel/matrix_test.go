@@ -239,6 +239,58 @@ func TestMatrixErrors(t *testing.T) {
 	}
 }
 
+// TestUploadDamaged: a value that is no number is found wherever it is, in slabs and pieces of any size; sound ones are
+// not called damaged.
+func TestUploadDamaged(t *testing.T) {
+	dev := vulkantest.Open(t)
+	ctx := context.Background()
+	r := rand.New(rand.NewPCG(23, 24))
+	for _, d := range storageTypes {
+		const rows = 600
+		cols := suits(d, 500+odd(r, 100))
+		w := tensor(d, rows, cols, random(r, rows*cols, 1))
+		for _, c := range []struct{ slab, ring int }{{0, 0}, {0, 16 << 20}, {249, 0}, {77, 16 << 20}} {
+			lim := dev.Limits()
+			if c.slab > 0 {
+				lim = limitedTo(lim, w, c.slab)
+			}
+			m, err := newMatrix(dev, w, lim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Free()
+			up, err := dev.NewUploader(int64(c.ring))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer up.Close()
+			sound := func() bool {
+				ok, err := m.Upload(ctx, up, w)
+				if err := errors.Join(err, up.Flush(ctx)); err != nil {
+					t.Fatal(err)
+				}
+				return ok
+			}
+			if !sound() {
+				t.Errorf("%v, %+v: sound values are called damaged", w, c)
+			}
+			size := d.BlockBytes()
+			last := len(w.Data)/size - 1
+			for _, at := range []int{0, last, r.IntN(last), r.IntN(last), r.IntN(last), r.IntN(last)} {
+				block := w.Data[at*size:][:size]
+				was := bytes.Clone(block)
+				for i := range block {
+					block[i] = 0xff // a NaN in each type: that or its scale
+				}
+				if sound() {
+					t.Errorf("%v, %+v: NaN in block %d of %d is not found", w, c, at, last+1)
+				}
+				copy(block, was)
+			}
+		}
+	}
+}
+
 // TestUploadStops: a cancelled upload says what it was about.
 func TestUploadStops(t *testing.T) {
 	dev := vulkantest.Open(t)
@@ -255,7 +307,7 @@ func TestUploadStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Free()
-	if err := m.Upload(ctx, up, w); !errors.Is(err, context.Canceled) || !strings.Contains(fmt.Sprint(err), `"w"`) {
+	if _, err := m.Upload(ctx, up, w); !errors.Is(err, context.Canceled) || !strings.Contains(fmt.Sprint(err), `"w"`) {
 		t.Errorf("upload: %v", err)
 	}
 	before := dev.Memory().Total

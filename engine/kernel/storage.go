@@ -83,6 +83,17 @@ func slabBytes(d weights.DType, rows, cols int) int64 {
 	return (int64(rows)*rowBytes(d, cols) + 3) / 4 * 4
 }
 
+// of is the rows or blocks, whole, of which bytes from … to of a slab are the last, in the first plane: pieces that make up
+// a slab have each once.
+func (s storage) of(rows []byte, d weights.DType, cols int, from, to int64) []byte {
+	unit, made := d.Bytes(cols), d.Bytes(Padded(cols))
+	if s.planes != nil {
+		unit, made = int64(d.BlockBytes()), int64(s.planes[0].bytes)
+	}
+	n := int64(len(rows)) / unit
+	return rows[min(n, from/made)*unit : min(n, to/made)*unit]
+}
+
 // pack writes bytes off… of a slab with the given rows, each of cols columns.
 func (s storage) pack(p []byte, off int64, rows []byte, d weights.DType, cols int) {
 	if s.planes == nil {

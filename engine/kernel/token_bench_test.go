@@ -45,7 +45,7 @@ func BenchmarkOneToken(b *testing.B) {
 						b.Fatal(err)
 					}
 					defer m.Free()
-					if err := m.Upload(b.Context(), up, w); err != nil {
+					if _, err := m.Upload(b.Context(), up, w); err != nil {
 						b.Fatal(err)
 					}
 					all = append(all, m)

@@ -142,31 +142,25 @@ func (l *loader) matrix(t weights.Tensor) *kernel.Matrix {
 		l.err = err
 		return nil
 	}
+	sound := true
 	part := func(rows int) { l.tell(l.done + t.Size()/int64(t.Shape[0])*int64(rows)) }
 	if src, ok := kernel.Quantizes(t); ok {
-		err = l.quantize(m, src, part)
+		sound, err = l.quantizer.Upload(l.ctx, m, src, part)
 	} else if t, err = t.LoadProgress(l.ctx, l.buf, part); err == nil {
 		if t.Computed() {
 			l.buf = t.Data
 		}
-		l.check(t)
-		err = m.Upload(l.ctx, l.up, t)
+		sound, err = m.Upload(l.ctx, l.up, t)
 	}
 	if err != nil {
 		l.err = err
 		return nil
 	}
+	if !sound {
+		l.damaged(t)
+	}
 	l.advance(t)
 	return m
-}
-
-// quantize fills m with what the floats of src are in its type.
-func (l *loader) quantize(m *kernel.Matrix, src weights.Tensor, progress func(rows int)) error {
-	sound, err := l.quantizer.Upload(l.ctx, m, src, progress)
-	if err == nil && !sound {
-		l.damaged(src)
-	}
-	return err
 }
 
 func (l *loader) vector(t weights.Tensor) vulkan.View {
@@ -186,7 +180,9 @@ func (l *loader) put(t weights.Tensor, v []float32) vulkan.View {
 	if l.err != nil {
 		return vulkan.View{}
 	}
-	l.check(t)
+	if weights.HasNaN(t.DType, t.Data) {
+		l.damaged(t)
+	}
 	view := l.floats(t.Name, v)
 	l.advance(t)
 	return view
@@ -201,13 +197,7 @@ func (l *loader) floats(name string, v []float32) vulkan.View {
 	return view
 }
 
-// check warns of weights that are no numbers: the model runs, but what it writes is worth nothing.
-func (l *loader) check(t weights.Tensor) {
-	if l.warn != nil && weights.HasNaN(t.DType, t.Data) {
-		l.damaged(t)
-	}
-}
-
+// damaged warns of weights that are no numbers: the model runs, but what it writes is worth nothing.
 func (l *loader) damaged(t weights.Tensor) {
 	if l.warn != nil {
 		l.warn(fmt.Sprintf("%s: tensor %q has NaN or infinite weights; the file is damaged or was trained to that, expect nonsense", t.File, t.Name))
