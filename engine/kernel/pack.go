@@ -15,25 +15,27 @@ func from(at int) func(to, block []byte) {
 // nibbles takes units of four bits from Q4_K and Q5_K: of 32 bytes, the low nibbles are a unit and the high ones the next.
 func nibbles(at int) func(to, block []byte) {
 	return func(to, block []byte) {
-		for u := range 8 {
-			nibblesOf(to[16*u:], block[at+u/2*32:], u%2*4)
+		for q := range 4 {
+			twoUnits(to[32*q:][:16], to[32*q+16:][:16], block[at+32*q:])
 		}
 	}
 }
 
 // nibblesQ6_K takes units of four bits from Q6_K, where the two nibbles of a byte are two units apart.
 func nibblesQ6_K(to, block []byte) {
-	for u := range 8 {
-		nibblesOf(to[16*u:], block[u/4*64+u%2*32:], u/2%2*4)
+	for q := range 4 {
+		twoUnits(to[q/2*64+q%2*16:][:16], to[q/2*64+q%2*16+32:][:16], block[32*q:])
 	}
 }
 
-// nibblesOf makes a unit of a nibble each of 32 bytes.
-func nibblesOf(to, from []byte, shift int) {
-	const low = 0x0f0f0f0f0f0f0f0f
+// twoUnits makes a unit of the low and one of the high nibbles of 32 bytes.
+func twoUnits(low, high, from []byte) {
+	const mask = 0x0f0f0f0f0f0f0f0f
+	_ = from[31]
 	for b := 0; b < 16; b += 8 {
 		first, second := le.Uint64(from[b:]), le.Uint64(from[b+16:])
-		le.PutUint64(to[b:], first>>shift&low|(second>>shift&low)<<4)
+		le.PutUint64(low[b:], first&mask|second&mask<<4)
+		le.PutUint64(high[b:], first>>4&mask|second&^mask)
 	}
 }
 
@@ -53,14 +55,19 @@ func nibblesInOrder(at int) func(to, block []byte) {
 // quarters takes units of two bits from Q2_K, Q3_K and Q6_K: of 32 bytes, each two bits up are the next unit.
 func quarters(at int) func(to, block []byte) {
 	return func(to, block []byte) {
-		for u := range 8 {
-			from := block[at+u/4*32:]
-			for g := range 2 {
-				var word uint32
-				for k := range 4 {
-					word |= le.Uint32(from[16*g+4*k:]) >> (u % 4 * 2) & 0x03030303 << (2 * k)
-				}
-				le.PutUint32(to[8*u+4*g:], word)
+		for half := range 2 {
+			from := block[at+32*half:][:32]
+			var w [4]uint64 // bytes 4k … 4k+3, and those 16 on
+			for k := range w {
+				w[k] = uint64(le.Uint32(from[4*k:])) | uint64(le.Uint32(from[16+4*k:]))<<32
+			}
+			// In each byte, field u of word k becomes field k of word u.
+			exchange(&w[0], &w[1], 2, 0x3333333333333333)
+			exchange(&w[2], &w[3], 2, 0x3333333333333333)
+			exchange(&w[0], &w[2], 4, 0x0f0f0f0f0f0f0f0f)
+			exchange(&w[1], &w[3], 4, 0x0f0f0f0f0f0f0f0f)
+			for u, word := range w {
+				le.PutUint64(to[32*half+8*u:], word)
 			}
 		}
 	}
@@ -69,14 +76,31 @@ func quarters(at int) func(to, block []byte) {
 // singles takes units of one bit from Q3_K and Q5_K: of 32 bytes, each bit up is the next unit.
 func singles(at int) func(to, block []byte) {
 	return func(to, block []byte) {
-		for u := range 8 {
-			var word uint32
-			for k := range 8 {
-				word |= le.Uint32(block[at+4*k:]) >> u & 0x01010101 << k
-			}
-			le.PutUint32(to[4*u:], word)
+		from := block[at:][:32]
+		var w [4]uint64 // bytes 4k … 4k+3, and those 16 on
+		for k := range w {
+			w[k] = uint64(le.Uint32(from[4*k:])) | uint64(le.Uint32(from[16+4*k:]))<<32
+		}
+		// As in quarters, of eight words of which two are side by side: the last exchange is between these.
+		exchange(&w[0], &w[1], 1, 0x5555555555555555)
+		exchange(&w[2], &w[3], 1, 0x5555555555555555)
+		exchange(&w[0], &w[2], 2, 0x3333333333333333)
+		exchange(&w[1], &w[3], 2, 0x3333333333333333)
+		for u, word := range w {
+			t := (word>>4 ^ word>>32) & 0x0f0f0f0f
+			word ^= t<<4 | t<<32
+			le.PutUint32(to[4*u:], uint32(word))
+			le.PutUint32(to[16+4*u:], uint32(word>>32))
 		}
 	}
+}
+
+// exchange swaps the fields of a that are shift bits above the mask with those of b that are in it: a step of the
+// transposition of a matrix of bits (Warren, Hacker's Delight, 7-3).
+func exchange(a, b *uint64, shift uint, mask uint64) {
+	t := (*a>>shift ^ *b) & mask
+	*a ^= t << shift
+	*b ^= t
 }
 
 // fifthBits takes a unit of one bit from Q5_0 and Q5_1, where they stand in the order of the columns.
@@ -93,8 +117,13 @@ func fifthBits(at int) func(to, block []byte) {
 
 // scalesQ3_K widens six bits less 32 to int8.
 func scalesQ3_K(to, block []byte) {
-	for j := range 16 {
-		to[j] = (block[96+j%8]>>(j/8*4)&15 | block[104+j%4]>>(j/4*2)&3<<4) - 32
+	low, high := le.Uint64(block[96:]), uint64(le.Uint32(block[104:]))
+	for half := range 2 {
+		top := high&0x03030303 | high>>2&0x03030303<<32
+		six := low&0x0f0f0f0f0f0f0f0f | top<<4 ^ 0x2020202020202020 // of two's complement
+		sign := six & 0x2020202020202020
+		le.PutUint64(to[8*half:], six|sign<<1|sign<<2)
+		low, high = low>>4, high>>4
 	}
 }
 

@@ -118,18 +118,17 @@ func (s storage) pack(p []byte, off int64, rows []byte, d weights.DType, cols in
 // write writes bytes off… of the plane of the given blocks of size bytes.
 func (l plane) write(p []byte, off int64, blocks []byte, size int64) {
 	n := int64(l.bytes)
+	blocks, off = blocks[off/n*size:], off%n
 	var whole [128]byte // the largest of a block
 	for len(p) > 0 {
-		b, at := off/n, off%n
-		block := blocks[b*size:][:size:size]
-		if at == 0 && int64(len(p)) >= n {
+		block := blocks[:size:size]
+		if blocks = blocks[size:]; off == 0 && int64(len(p)) >= n {
 			l.pack(p[:n:n], block)
-			p, off = p[n:], off+n
+			p = p[n:]
 			continue
 		}
 		l.pack(whole[:n], block)
-		k := copy(p, whole[at:n])
-		p, off = p[k:], off+int64(k)
+		p, off = p[copy(p, whole[off:n]):], 0
 	}
 }
 
