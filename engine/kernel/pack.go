@@ -42,14 +42,19 @@ func twoUnits(low, high, from []byte) {
 // nibblesInOrder takes two units of four bits that stand in the order of the columns, the first of two in the high nibble.
 func nibblesInOrder(at int) func(to, block []byte) {
 	return func(to, block []byte) {
-		for u := range 2 {
-			from := block[at+16*u:]
-			for b := range 16 {
-				shift := 4 - b%2*4
-				to[16*u+b] = from[b/2]>>shift&15 | from[8+b/2]>>shift&15<<4
-			}
+		for u := range 4 {
+			from := block[at+u/2*16+u%2*4:][:12]
+			le.PutUint64(to[8*u:], apart(le.Uint32(from))|apart(le.Uint32(from[8:]))<<4)
 		}
 	}
+}
+
+// apart makes bytes of nibbles, of the high one of two first.
+func apart(four uint32) uint64 {
+	w := uint64(four)
+	w = (w | w<<16) & 0x0000ffff0000ffff
+	w = (w | w<<8) & 0x00ff00ff00ff00ff
+	return w>>4&0x000f000f000f000f | w&0x000f000f000f000f<<8
 }
 
 // quarters takes units of two bits from Q2_K, Q3_K and Q6_K: of 32 bytes, each two bits up are the next unit.
