@@ -61,11 +61,7 @@ func apart(four uint32) uint64 {
 func quarters(at int) func(to, block []byte) {
 	return func(to, block []byte) {
 		for half := range 2 {
-			from := block[at+32*half:][:32]
-			var w [4]uint64 // bytes 4k … 4k+3, and those 16 on
-			for k := range w {
-				w[k] = uint64(le.Uint32(from[4*k:])) | uint64(le.Uint32(from[16+4*k:]))<<32
-			}
+			w := words(block[at+32*half:][:32])
 			// In each byte, field u of word k becomes field k of word u.
 			exchange(&w[0], &w[1], 2, 0x3333333333333333)
 			exchange(&w[2], &w[3], 2, 0x3333333333333333)
@@ -81,11 +77,7 @@ func quarters(at int) func(to, block []byte) {
 // singles takes units of one bit from Q3_K and Q5_K: of 32 bytes, each bit up is the next unit.
 func singles(at int) func(to, block []byte) {
 	return func(to, block []byte) {
-		from := block[at:][:32]
-		var w [4]uint64 // bytes 4k … 4k+3, and those 16 on
-		for k := range w {
-			w[k] = uint64(le.Uint32(from[4*k:])) | uint64(le.Uint32(from[16+4*k:]))<<32
-		}
+		w := words(block[at:][:32])
 		// As in quarters, of eight words of which two are side by side: the last exchange is between these.
 		exchange(&w[0], &w[1], 1, 0x5555555555555555)
 		exchange(&w[2], &w[3], 1, 0x5555555555555555)
@@ -98,6 +90,14 @@ func singles(at int) func(to, block []byte) {
 			le.PutUint32(to[16+4*u:], uint32(word>>32))
 		}
 	}
+}
+
+// words are of 32 bytes those 4k … 4k+3, and beside them those 16 on.
+func words(from []byte) (w [4]uint64) {
+	for k := range w {
+		w[k] = uint64(le.Uint32(from[4*k:])) | uint64(le.Uint32(from[16+4*k:]))<<32
+	}
+	return w
 }
 
 // exchange swaps the fields of a that are shift bits above the mask with those of b that are in it: a step of the
