@@ -142,7 +142,7 @@ func (l *loader) matrix(t weights.Tensor) *kernel.Matrix {
 		l.err = err
 		return nil
 	}
-	sound := true
+	var sound bool
 	part := func(rows int) { l.tell(l.done + t.Size()/int64(t.Shape[0])*int64(rows)) }
 	if src, ok := kernel.Quantizes(t); ok {
 		sound, err = l.quantizer.Upload(l.ctx, m, src, part)
